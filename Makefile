@@ -1,0 +1,59 @@
+# `make` alone lists the targets. Everything below sets itself up first; PYTHON names the interpreter to do it with.
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+PORT ?= 9000
+CLOUD_PORT ?= 8900
+DATA ?= .run
+CONFIG ?=
+BIN := .venv/bin
+CLOUD_PYTHON ?= .venv-cloud/bin/python
+export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
+.DEFAULT_GOAL := help
+.PHONY: help setup run cloud serve demo test lint types crash-points bench clean
+MAKEFLAGS += --no-print-directory
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 - /p' $(MAKEFILE_LIST) | awk -F ' - ' '{ printf "make %-14s %s\n", $$1, $$2 }'
+	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) CONFIG=$(CONFIG); OTTER_* is passed through."
+
+setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .venv-cloud
+
+.venv/done: setup.py requirements/constraints.txt otter/plugins/otter_plugin.py
+	@echo "Setting up .venv (a minute or two, once)..." >&2
+	@$(PYTHON) -m venv --clear .venv >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[test]' >&2
+	@ln -sf ../../../../../../otter/plugins/otter_plugin.py "$$($(BIN)/python -c 'import twisted.plugins as p; print(p.__path__[0])')"
+	@touch $@
+
+.venv-cloud/done: requirements/cloud.txt
+	@echo "Setting up .venv-cloud, the simulated cloud's own environment (a minute or two, once)..." >&2
+	@$(PYTHON) -m venv --clear .venv-cloud >&2
+	@.venv-cloud/bin/pip install --quiet --disable-pip-version-check -r requirements/cloud.txt >&2
+	@touch $@
+
+run: setup ## otter and a simulated cloud together, ready to be used; Ctrl-C stops both
+	@exec $(BIN)/python scripts/run.py
+
+cloud: setup ## the simulated cloud alone (Mimic), in the foreground
+	@exec scripts/cloud
+
+serve: setup ## otter alone, in the foreground: JSON log lines on standard output
+	@exec scripts/serve
+
+demo: setup ## a story in seven steps against otter and a simulated cloud of its own, told as it happens
+	@exec $(BIN)/python scripts/demo.py
+
+test: setup ## everything that can be tested on this machine
+	@exec scripts/test
+
+lint: setup ## style (ruff) and types (mypy)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+crash-points: setup ## kill otter at every changing request of the demo's story, before and after
+	@exec $(BIN)/python -m tests.crash_points
+
+bench: setup ## the figures of docs/figures.md, measured here
+	@exec $(BIN)/python -m benchmarks
+
+clean: ## remove what these targets made, but not the data
+	rm -rf .venv .venv-cloud .hypothesis .pytest_cache .ruff_cache .mypy_cache build *.egg-info

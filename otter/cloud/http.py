@@ -1,0 +1,109 @@
+"""One HTTP exchange, bounded in time and size."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import define, field, frozen
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.http import PotentialDataLoss
+
+from otter.cloud.errors import ApiError, NotSent, Unreachable
+
+COMMON = {"accept": "application/json", "user-agent": "otter"}
+
+
+@define(eq=False)
+class Body(Protocol):
+    """
+    Collects an answer's body.
+
+    Ours, because treq's and Twisted's readers leave the connection open when they are cancelled (Twisted #12499, #8929).
+    """
+
+    limit: int
+    received: bytearray = field(init=False, factory=bytearray)
+    whole: Deferred = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.whole = Deferred(lambda _: self.hang_up())
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        if len(self.received) > self.limit and not self.whole.called:
+            self.hang_up()
+            self.whole.errback(Unreachable(f"answer is longer than {self.limit} bytes"))
+
+    def hang_up(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.whole.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.whole.callback(bytes(self.received))
+        else:
+            self.whole.errback(reason)
+
+
+@frozen
+class Http:
+    """
+    :ivar deadline: seconds from sending until the last byte of the answer.
+    :ivar largest_body: bytes.
+    """
+
+    client: HTTPClient
+    clock: IReactorTime
+    deadline: float = 30.0
+    largest_body: int = 8 * 1024 * 1024
+
+    async def exchange(self, method: str, url: str, success: tuple[int, ...], headers: dict, **what: Any) -> Any:
+        """
+        The answer's JSON; None if it has no body.
+
+        :raises ApiError: the status is not one of ``success``.
+        :raises NotSent: there is no connection to be had.
+        :raises Unreachable: there was no whole answer in time, or it was not JSON.
+        """
+        sent = ensureDeferred(self._send(method, url, headers=COMMON | headers, **what))
+        try:
+            status, retry_after, body = await sent.addTimeout(self.deadline, self.clock)
+        except (ConnectError, DNSLookupError) as error:
+            raise NotSent(f"There is no connection to {host_of(url)}: {error}") from error
+        except TimeoutError as error:
+            raise Unreachable(f"{host_of(url)} did not answer within {self.deadline:g} seconds") from error
+        except (ResponseFailed, ConnectionLost, ConnectionDone) as error:
+            raise Unreachable(f"{host_of(url)} broke off the connection") from error
+        if status not in success:
+            raise ApiError(status, body.decode("utf-8", "replace"), retry_after)
+        try:
+            return json.loads(body) if body else None
+        except ValueError as error:
+            quote = body[:80].decode("utf-8", "replace")
+            raise Unreachable(f"{host_of(url)} sent an answer that is not JSON: {quote}") from error
+
+    async def _send(self, method: str, url: str, **what: Any) -> tuple[int, float, bytes]:
+        response = await self.client.request(method, url, unbuffered=True, allow_redirects=False, **what)
+        body = Body(self.largest_body)
+        response.original.deliverBody(body)
+        [retry_after] = response.headers.getRawHeaders("retry-after", ["0"])[:1]
+        return response.code, float(retry_after) if retry_after.isdigit() else 0.0, await body.whole
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def make_client(reactor: Any) -> tuple[HTTPClient, HTTPConnectionPool]:
+    """A client, and the pool that keeps its connections open for the next request."""
+    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool.maxPersistentPerHost = 50
+    return HTTPClient(Agent(reactor, pool=pool, connectTimeout=10)), pool

@@ -1,0 +1,164 @@
+"""Nova: servers. (docs/clouds.md, "Nova".)"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from effect import Effect, catch
+from effect.do import do
+from pyrsistent import PSet, pset, pvector
+
+from otter.cloud.errors import Hopeless, Unreachable, classified, understood
+from otter.cloud.request import request
+from otter.domain.balancers import Target
+from otter.domain.group import GroupId
+from otter.domain.servers import Server, ServerState
+
+SERVICE = "nova"
+MOST_PAGES = 1000
+GROUP_KEY = "rax:autoscale:group:id"
+OLD_GROUP_KEY = "rax:auto_scaling_group_id"
+CREATE_KEY = "rax:autoscale:create"
+CLB_KEY = "rax:autoscale:lb:CloudLoadBalancer:"
+STATES = {
+    "ACTIVE": ServerState.ACTIVE,
+    "BUILD": ServerState.BUILD,
+    "ERROR": ServerState.BROKEN,
+    "SHUTOFF": ServerState.BROKEN,
+    "DELETED": ServerState.DELETING,
+}
+
+
+class NoSuchServer(Hopeless):
+    """Nova is sure that there is no such server."""
+
+
+class InvalidServer(Hopeless):
+    """Nova will never make such a server."""
+
+
+class OverQuota(Hopeless):
+    """The tenant may not have another server."""
+
+
+GET_ERRORS = (({404}, "(?!<)", NoSuchServer),)  # a 404 in HTML comes from something in between, and means nothing
+NETWORKS = (
+    r"403 Forbidden\s+Access was denied to this resource\.\s+"
+    r"(?=Exactly 1 isolated network\(s\) must be attached|Networks \(.*\) (not allowed|required but missing))"
+)
+CREATE_ERRORS = (
+    ({400}, "", lambda message: InvalidServer(f"Server launch configuration is invalid: {message}")),
+    ({403}, NETWORKS, lambda message: InvalidServer(f"Server launch configuration is invalid: {last_line(message)}")),
+    ({403}, "Quota exceeded for ", lambda message: OverQuota(f"Servers cannot be created: {message}")),
+)
+
+
+@do
+def list_servers():
+    """Effect of all servers of the tenant, ours or not: a vector of ``Server``."""
+    servers, params, pages = [], {"limit": ["100"]}, []
+    while params:
+        if params in pages or len(pages) == MOST_PAGES:
+            raise Unreachable("Nova's list of servers has no end")
+        pages.append(params)
+        answer = yield request(SERVICE, "GET", "servers/detail", params=params)
+        some, params = understood("Nova", page_of)(answer)
+        servers += some
+    return pvector(servers)
+
+
+def get_server(server_id: str) -> Effect:
+    """Effect of one ``Server``; None if it does not exist."""
+    return (
+        request(SERVICE, "GET", f"servers/{quote(server_id, '')}")
+        .on(error=classified(GET_ERRORS))
+        .on(success=understood("Nova", lambda answer: server_of(answer["server"])))
+        .on(error=catch(NoSuchServer, lambda gone: None))
+    )
+
+
+def create_server(
+    group_id: GroupId, create_id: str, name: str, server: Mapping, targets: PSet[Target], send_by: float
+) -> Effect:
+    """
+    Effect of the id of a new server.
+
+    Fails with ``InvalidServer`` or ``OverQuota`` if there is no point in asking again.
+
+    :param send_by: see ``CloudRequest``; Nova cannot be told to refuse what comes too late, so we do.
+    """
+    metadata = {**server.get("metadata", {}), **metadata_of(group_id, create_id, targets)}
+    body = {"server": {**server, "name": name, "metadata": metadata}}
+    return (
+        request(SERVICE, "POST", "servers", json=body, success=(202,), send_by=send_by)
+        .on(error=classified(CREATE_ERRORS))
+        .on(success=understood("Nova", lambda answer: str(answer["server"]["id"])))
+    )
+
+
+def delete_server(server_id: str) -> Effect:
+    """Effect of asking for a server's end; fine if it is gone already."""
+    return request(SERVICE, "DELETE", f"servers/{quote(server_id, '')}", success=(202, 204, 404))
+
+
+def metadata_of(group_id: GroupId, create_id: str, targets: PSet[Target]) -> dict[str, str]:
+    """What makes a server the group's, and says where it belongs. (docs/convergence.md, "Metadata on servers".)"""
+    ports: dict[str, list] = {}
+    for target in sorted(targets):
+        ports.setdefault(CLB_KEY + target.lb_id, []).append({"port": target.port})
+    ours = {GROUP_KEY: group_id.group, OLD_GROUP_KEY: group_id.group, CREATE_KEY: create_id}
+    return ours | {key: json.dumps(value) for key, value in ports.items()}
+
+
+def page_of(answer: Mapping[str, Any]) -> tuple[list[Server], dict[str, list[str]] | None]:
+    """The servers on one page of a list, and the parameters of the next page; None if there is none."""
+    servers = [server_of(document) for document in answer["servers"]]
+    following = [link["href"] for link in answer.get("servers_links", ()) if link["rel"] == "next"]
+    return servers, parse_qs(urlsplit(following[0]).query) if following and servers else None
+
+
+def server_of(document: Mapping[str, Any]) -> Server:
+    """The server that an element of Nova's detailed list describes."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    addresses = [entry["addr"] for entry in document.get("addresses", {}).get("private", ()) if entry["version"] == 4]
+    return Server(
+        id=text(document["id"]),
+        name=text(document["name"]),
+        state=state_of(document),
+        created=datetime.fromisoformat(document["created"]).timestamp(),
+        address=next((address for address in addresses if address.startswith("10.")), ""),
+        group_id=metadata.get(GROUP_KEY, metadata.get(OLD_GROUP_KEY)),
+        create_id=metadata.get(CREATE_KEY),
+        targets=pset(target for key, value in metadata.items() for target in targets_in(key, value)),
+        links=pvector(dict(link) for link in document.get("links", ())),
+    )
+
+
+def state_of(document: Mapping[str, Any]) -> ServerState:
+    if document.get("OS-EXT-STS:task_state") == "deleting":
+        return ServerState.DELETING
+    return STATES.get(document["status"], ServerState.OTHER)
+
+
+def targets_in(key: str, value: str) -> list[Target]:
+    """The targets in one metadata item; none if it is not about a load balancer, or was damaged."""
+    if not key.startswith(CLB_KEY):
+        return []
+    try:
+        return [Target(key.removeprefix(CLB_KEY), int(entry["port"])) for entry in json.loads(value)]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def text(value: Any) -> str:
+    """:raises TypeError: it is something else."""
+    if not isinstance(value, str):
+        raise TypeError(f"not a string: {value!r}")
+    return value
+
+
+def last_line(message: str) -> str:
+    return message.strip().splitlines()[-1].strip()

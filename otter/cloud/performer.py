@@ -1,0 +1,113 @@
+"""
+Performing cloud requests: whose token, when it is our turn, what to do when it fails.
+
+Cloud functions say *what* to ask; everything that is the same for all of them is here, once.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from attrs import evolve, frozen
+from effect import TypeDispatcher
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from otter.cloud.errors import ApiError, CloudError, NotSent
+from otter.cloud.http import Http
+from otter.cloud.identity import Access, Identity
+from otter.cloud.perform import awaiting
+from otter.cloud.request import CloudRequest
+from otter.cloud.throttle import Throttle
+
+log = Logger()
+PAUSES = (0.5, 2.0, 5.0)
+"""Seconds (with jitter) before a request that is safe to repeat is tried again."""
+LONGEST_PAUSE = 30.0
+"""Seconds; a service that wants us to wait for longer is left to a later pass."""
+
+
+@frozen
+class Cloud:
+    """
+    The cloud as each tenant sees it.
+
+    :ivar names: our name of a service -> its name in the service catalog.
+    :ivar monotonic: the clock that ``CloudRequest.send_by`` is read on.
+    """
+
+    http: Http
+    identity: Identity
+    throttle: Throttle
+    clock: IReactorTime
+    region: str
+    names: Mapping[str, str]
+    monotonic: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random.random
+
+    def dispatcher(self, tenant: str, group: str) -> TypeDispatcher:
+        """Performs requests as ``tenant``. Which tenant is meant is decided here and is in no request."""
+        return TypeDispatcher({CloudRequest: awaiting(partial(self.request, tenant, group))})
+
+    async def request(self, tenant: str, group: str, request: CloudRequest) -> Any:
+        """
+        The JSON answer to ``request``.
+
+        Only reads are repeated. A change whose answer was lost may have been made: the next pass looks, and decides anew.
+
+        :param group: for whom; only the log wants to know.
+        """
+        facts = {"tenant": tenant, "group": group, "method": request.method, "path": request.path}
+        for pause in PAUSES if request.method == "GET" else ():
+            try:
+                return await self._authenticated(tenant, request)
+            except CloudError as error:
+                wanted = getattr(error, "retry_after", 0.0)
+                if not worth_repeating(error) or wanted > LONGEST_PAUSE:
+                    raise
+                log.info("cloud-request-repeated", error=str(error), **facts)
+                await deferLater(self.clock, max(wanted, pause * (0.5 + self.random())))
+        try:
+            answer = await self._authenticated(tenant, request)
+        except CloudError as error:
+            log.info("cloud-request-failed", error=str(error), **facts)
+            raise
+        if request.method != "GET":
+            log.info("cloud-changed", **facts)
+        return answer
+
+    async def _authenticated(self, tenant: str, request: CloudRequest) -> Any:
+        """A 401 gets one more try with a new token; it was refused, so that is safe for changes too."""
+        access = await self.identity.access(tenant)
+        try:
+            return await self._send(tenant, access, request)
+        except ApiError as error:
+            if error.status == 404 and not error.is_document:
+                # Not the service itself: it may have moved. The next request asks the catalog where to.
+                self.identity.forget(tenant, access)
+            if error.status != 401:
+                raise
+            self.identity.forget(tenant, access)
+        return await self._send(tenant, await self.identity.access(tenant), request)
+
+    async def _send(self, tenant: str, access: Access, request: CloudRequest) -> Any:
+        url = f"{access.endpoint(self.names[request.service], self.region)}/{request.path}"
+        await self.throttle.turn((tenant, request.service))
+        if request.send_by is not None and self.monotonic() > request.send_by:
+            raise NotSent(f"{request.service} {request.method} {request.path} was not sent: its time was over")
+        headers = {"x-auth-token": access.token}
+        what = {"json": request.json, "params": request.params}
+        try:
+            return await self.http.exchange(request.method, url, request.success, headers, **what)
+        except ApiError as error:
+            raise evolve(error, request=f"{request.service} {request.method} {request.path}") from None
+
+
+def worth_repeating(error: CloudError) -> bool:
+    """Whether the same request may fare better in a moment."""
+    if isinstance(error, ApiError):
+        return error.status in (401, 408, 413, 429) or error.status >= 500
+    return not error.terminal

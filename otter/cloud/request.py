@@ -1,0 +1,32 @@
+"""The one intent that leaves the process."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+from effect import Effect
+
+
+@frozen
+class CloudRequest:
+    """
+    A call to a service of the tenant for whom it is performed; its result is the answer's JSON (None if it is empty).
+
+    :ivar service: ``nova`` or ``clb``; the configuration says what the tenant's service catalog calls it.
+    :ivar path: below the service's endpoint, quoted.
+    :ivar success: statuses that mean yes; any other raises ``ApiError``.
+    :ivar send_by: a moment on the monotonic clock (seconds) after which it must not be sent any more; None for never.
+    """
+
+    service: str
+    method: str
+    path: str
+    json: Any = None
+    params: Mapping[str, Any] | None = None
+    success: tuple[int, ...] = (200,)
+    send_by: float | None = None
+
+
+def request(*args: Any, **kwargs: Any) -> Effect:
+    """An Effect of a ``CloudRequest``."""
+    return Effect(CloudRequest(*args, **kwargs))

@@ -1,0 +1,365 @@
+"""
+The configuration: JSON files and the environment in, one frozen ``Config`` out. Nothing else reads them.
+
+The records below are the whole truth about what may be configured: names, types and defaults. ``config.example.json``
+explains every key.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from attrs import NOTHING, Attribute, field, fields, frozen
+
+from otter.domain.webhook import ServiceKeys
+
+SHORTEST_KEY = 32
+"""Bytes."""
+SUCCESSORS = {
+    "port": "listen",
+    "admin": "listen (there is no second listener)",
+    "environment": None,
+    "mock": None,
+    "bobby_url": None,
+    "root": None,
+    "metrics": None,
+    "cloudfeeds": None,
+    "terminator": None,
+    "regionOverrides": None,
+    "cassandra": "store",
+    "zookeeper": None,
+    "non-convergence-tenants": None,
+    "convergence-tenants": None,
+    "worker": None,
+    "cloud_client": "cloud.rate and cloud.burst",
+    "cloudServersOpenStack": "services.nova",
+    "cloudLoadBalancers": "services.clb",
+    "cloudOrchestration": None,
+    "rackconnect": None,
+    "identity.password": "identity.password_file or identity.password_env",
+    "identity.max_retries": None,
+    "identity.retry_interval": None,
+    "identity.wait": None,
+    "scheduler.batchsize": None,
+    "scheduler.buckets": None,
+    "scheduler.partition": None,
+    "converger.limited_retry_iterations": "converger.patience",
+    "converger.step_limits": "converger.creates_per_pass",
+}
+"""Keys of Rackspace Autoscale's configuration -> what to use here; None if there is nothing to configure any more."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names the key."""
+
+
+class EngineName(Enum):
+    """What makes changed groups come true."""
+
+    CONVERGENCE = "convergence"
+
+
+class AuthMode(Enum):
+    """Who checks tokens: ``none`` trusts whatever stands in front of otter to have done it."""
+
+    NONE = "none"
+
+
+class StoreBackend(Enum):
+    SQLITE = "sqlite"
+
+
+class IdentityStrategy(Enum):
+    """Whose rights otter has in a tenant: its administrator's, or those that its own account has there."""
+
+    IMPERSONATION = "impersonation"
+    SINGLE_TENANT = "single_tenant"
+
+
+def positive(record: Any, attribute: "Attribute", value: float) -> None:
+    if value <= 0:
+        raise ConfigError(f"{attribute.name}: must be above 0, not {value}")
+
+
+@frozen
+class IdentityConfig:
+    """
+    URLs end with the version (".../v2.0"). The password comes from a file or from the environment, never from here.
+
+    :ivar admin_url: where to impersonate; "" for the same as ``url``.
+    :ivar cache_ttl: seconds.
+    """
+
+    url: str
+    username: str
+    admin_url: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    strategy: IdentityStrategy = IdentityStrategy.IMPERSONATION
+    cache_ttl: float = field(default=300.0, validator=positive)
+
+
+@frozen
+class ServicesConfig:
+    """What the tenants' service catalog calls the services."""
+
+    nova: str = "cloudServersOpenStack"
+    clb: str = "cloudLoadBalancers"
+
+
+@frozen
+class CloudConfig:
+    """
+    :ivar timeout: seconds for a whole answer.
+    :ivar rate: requests a second to one service for one tenant, after ``burst`` at once.
+    """
+
+    timeout: float = field(default=30.0, validator=positive)
+    rate: float = field(default=50.0, validator=positive)
+    burst: int = field(default=50, validator=positive)
+
+
+@frozen
+class ConvergerConfig:
+    """Times are seconds; see ``convergence.iterate.Rules`` and ``convergence.pace.Pace``."""
+
+    interval: float = field(default=10.0, validator=positive)
+    build_timeout: float = field(default=3600.0, validator=positive)
+    creates_per_pass: int = field(default=100, validator=positive)
+    passes_at_once: int = field(default=100, validator=positive)
+    pass_timeout: float = field(default=180.0, validator=positive)
+    send_window: float = field(default=30.0, validator=positive)
+    resolve_timeout: float = field(default=300.0, validator=positive)
+    patience: float = field(default=15.0, validator=positive)
+    error_probe: float = field(default=60.0, validator=positive)
+    longest_error_probe: float = field(default=900.0, validator=positive)
+    stop_grace: float = field(default=5.0, validator=positive)
+
+
+@frozen
+class SelfHealConfig:
+    interval: float = field(default=30.0, validator=positive)
+
+
+@frozen
+class SchedulerConfig:
+    """Nothing is scheduled yet; the key is here so that configurations stay valid."""
+
+    interval: float = field(default=1.0, validator=positive)
+
+
+@frozen
+class StoreConfig:
+    backend: StoreBackend = StoreBackend.SQLITE
+    path: str = "otter.sqlite"
+
+
+@frozen
+class SecretsConfig:
+    """:ivar key_file: what capability URLs are derived from; made at the first start."""
+
+    key_file: str = "otter-keys.json"
+
+
+@frozen
+class AbsoluteLimits:
+    """Named as clients know them."""
+
+    maxGroups: int = field(default=1000, validator=positive)
+    maxPoliciesPerGroup: int = field(default=100, validator=positive)
+    maxWebhooksPerPolicy: int = field(default=25, validator=positive)
+
+
+@frozen
+class LimitsConfig:
+    pagination: int = field(default=100, validator=positive)
+    absolute: AbsoluteLimits = AbsoluteLimits()
+
+
+@frozen
+class HttpConfig:
+    """:ivar max_body: bytes."""
+
+    max_body: int = field(default=1024 * 1024, validator=positive)
+
+
+@frozen
+class AuthConfig:
+    mode: AuthMode = AuthMode.NONE
+
+
+@frozen
+class Config:
+    """
+    :ivar listen: a Twisted endpoint.
+    :ivar url_root: what clients put before ``/v1.0``; every link begins with it.
+    :ivar region: the region of the service catalog.
+    """
+
+    identity: IdentityConfig
+    region: str
+    listen: str = "tcp:9000:interface=127.0.0.1"
+    url_root: str = "http://127.0.0.1:9000"
+    engine: EngineName = EngineName.CONVERGENCE
+    services: ServicesConfig = ServicesConfig()
+    cloud: CloudConfig = CloudConfig()
+    converger: ConvergerConfig = ConvergerConfig()
+    selfheal: SelfHealConfig = SelfHealConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    store: StoreConfig = StoreConfig()
+    secrets: SecretsConfig = SecretsConfig()
+    limits: LimitsConfig = LimitsConfig()
+    http: HttpConfig = HttpConfig()
+    auth: AuthConfig = AuthConfig()
+
+
+def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
+    """
+    The configuration in the files, each laid over the one before, and in the environment over all of them.
+
+    :raises ConfigError:
+    """
+    document: dict[str, Any] = {}
+    for path in paths:
+        document = laid_over(document, read_json(path))
+    if "OTTER_ENGINE" in environ:
+        document["engine"] = environ["OTTER_ENGINE"]
+    config = read(Config, document, "")
+    refuse_hasty_resolving(config)
+    return config
+
+
+@frozen
+class Secrets:
+    """What must never be printed."""
+
+    password: str = field(repr=False)
+    keys: ServiceKeys = field(repr=False)
+
+
+def load_secrets(config: Config, environ: Mapping[str, str]) -> Secrets:
+    """The secrets that ``config`` refers to. :raises ConfigError:"""
+    return Secrets(password_of(config.identity, environ), service_keys(Path(config.secrets.key_file)))
+
+
+def password_of(identity: IdentityConfig, environ: Mapping[str, str]) -> str:
+    """The service account's password. :raises ConfigError:"""
+    if bool(identity.password_file) == bool(identity.password_env):
+        raise ConfigError("identity: exactly one of password_file and password_env must be given")
+    if identity.password_env:
+        if identity.password_env not in environ:
+            raise ConfigError(f"identity.password_env: the environment has no {identity.password_env}")
+        return environ[identity.password_env]
+    try:
+        return Path(identity.password_file).read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"identity.password_file: {error}") from None
+
+
+def service_keys(path: Path) -> ServiceKeys:
+    """
+    The keys in the file, which is made with a first one if it is not there.
+
+    To begin with a new key, append it to the list; capabilities that were made with the older ones stay valid.
+
+    :raises ConfigError:
+    """
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_new_key_file(path)
+        listed = json.loads(path.read_text())["keys"]
+        keys = {entry["id"]: bytes.fromhex(entry["key"]) for entry in listed}
+        newest = listed[-1]["id"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"secrets.key_file: {path} is not usable: {error!r}") from None
+    if any(len(key) < SHORTEST_KEY for key in keys.values()) or len(keys) != len(listed):
+        raise ConfigError(
+            f"secrets.key_file: {path} must have keys of {SHORTEST_KEY} bytes or more, each with its own id"
+        )
+    return ServiceKeys(keys, newest)
+
+
+def write_new_key_file(path: Path) -> None:
+    """Complete or not at all, and readable for nobody else at any moment."""
+    key = {"id": secrets.token_hex(4), "key": secrets.token_hex(SHORTEST_KEY)}
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"keys": [key]}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(draft, path)
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """:raises ConfigError:"""
+    try:
+        document = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must be an object")
+    return document
+
+
+def laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """``lower`` with what ``upper`` says instead; objects are merged key by key."""
+    merged = dict(lower)
+    for key, value in upper.items():
+        both_objects = isinstance(value, dict) and isinstance(lower.get(key), dict)
+        merged[key] = laid_over(lower[key], value) if both_objects else value
+    return merged
+
+
+def refuse_hasty_resolving(config: Config) -> None:
+    """A create must not be given up before it is certain that it is not being sent any more."""
+    least = config.converger.send_window + config.cloud.timeout
+    if config.converger.resolve_timeout <= least:
+        raise ConfigError(
+            "converger.resolve_timeout: must be above converger.send_window plus cloud.timeout,"
+            f" which is {least:g}, not {config.converger.resolve_timeout:g}"
+        )
+
+
+def read(kind: Any, document: Any, where: str) -> Any:
+    """``document`` as a ``kind``, a record or one of its fields' types. :raises ConfigError: naming ``where`` it is wrong."""
+    if issubclass(kind, Enum):
+        names = [choice.value for choice in kind]
+        if document not in names:
+            raise ConfigError(f"{where}: must be one of {', '.join(names)}, not {document!r}")
+        return kind(document)
+    if hasattr(kind, "__attrs_attrs__"):
+        return read_record(kind, document, where)
+    good = {float: (int, float)}.get(kind, kind)
+    if not isinstance(document, good) or isinstance(document, bool):
+        raise ConfigError(f"{where}: must be a {kind.__name__}, not {document!r}")
+    return document
+
+
+def read_record(kind: Any, document: Any, where: str) -> Any:
+    if not isinstance(document, dict):
+        raise ConfigError(f"{where or 'configuration'}: must be an object, not {document!r}")
+    known = {attribute.name: attribute for attribute in fields(kind)}
+    prefix = f"{where}." if where else ""
+    for name in document:
+        if name not in known:
+            raise ConfigError(f"{prefix}{name}: {unknown(prefix + name, known)}")
+    for name, attribute in known.items():
+        if attribute.default is NOTHING and name not in document:
+            raise ConfigError(f"{prefix}{name}: missing")
+    values = {name: read(known[name].type, value, prefix + name) for name, value in document.items()}
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None
+
+
+def unknown(key: str, known: Mapping[str, Any]) -> str:
+    if key not in SUCCESSORS:
+        return f"unknown; known are {', '.join(known)}"
+    successor = SUCCESSORS[key]
+    return f"not configured this way any more; use {successor}" if successor else "not needed any more; leave it out"

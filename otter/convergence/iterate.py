@@ -1,0 +1,169 @@
+"""One pass: look, think, act, write down."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from uuid import uuid4
+
+from attrs import evolve, field, frozen
+from effect import ComposedDispatcher
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from otter.cloud.errors import CloudError, Unreachable
+from otter.cloud.perform import perform
+from otter.cloud.performer import Cloud
+from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
+from otter.convergence.gather import gather
+from otter.convergence.pace import Pace
+from otter.convergence.record import before, roster_after, state_after
+from otter.domain.errors import OtterError
+from otter.domain.group import Group, GroupId, Status
+from otter.domain.roster import Create
+from otter.planning.plan import plan
+from otter.planning.servers import Fleet, sort_servers
+from otter.planning.steps import CreateServer, Step
+from otter.planning.world import Observed, Ticket, desired_of
+from otter.store.interface import IStore
+
+log = Logger()
+
+
+@frozen
+class Rules:
+    """
+    Times are seconds.
+
+    :ivar build_timeout: a server that builds for longer is replaced.
+    :ivar creates_per_pass: bounds what one mistake can cost.
+    :ivar send_window: how long after it was written down a create may still be sent.
+    :ivar resolve_timeout: how long a create is believed in whose fate is unknown.
+    :ivar patience: how long a trouble must last before the owner is told.
+    :ivar pass_timeout: a pass that takes longer is broken off.
+    """
+
+    build_timeout: float = 3600.0
+    creates_per_pass: int = 100
+    send_window: float = 30.0
+    resolve_timeout: float = 300.0
+    patience: float = 15.0
+    pass_timeout: float = 180.0
+
+
+@frozen
+class Seen:
+    """What a pass saw (None if it could not even look), did and came to."""
+
+    observed: Observed | None
+    steps: Sequence[Step]
+    outcome: Outcome
+
+
+@frozen
+class Pass:
+    """:ivar epoch: which start of which process this is; see Note [Creates in flight]."""
+
+    store: IStore
+    cloud: Cloud
+    clock: IReactorTime
+    epoch: int = 0
+    rules: Rules = field(factory=Rules)
+    pace: Pace = field(factory=Pace)
+    monotonic: Callable[[], float] = time.monotonic
+    random_name: Callable[[], str] = lambda: f"as{token_hex(4)}"
+    random_id: Callable[[], str] = lambda: str(uuid4())
+    chance: Callable[[], float] = random.random
+
+    async def __call__(self, group_id: GroupId) -> Group | None:
+        """
+        Bring the group one step nearer to what it should be; the group afterwards, None if that is the end of it.
+
+        :raises NoSuchScalingGroup, StoreUnavailable:
+        """
+        group = await self.store.get_group(group_id, even_deleting=True)
+        if group.state.resting:
+            return group
+        seen = await self._guarded(group)
+        self._tell(group_id, seen)
+        if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
+            await self.store.delete_group(group_id)
+            return None
+        now, chance = self.clock.seconds(), self.chance()
+
+        def after(current: Group) -> Group:
+            state = state_after(current.state, group.state.generation, seen.outcome, now, self.rules.patience)
+            if state.generation == group.state.generation:
+                state = self.pace.next_look(state, seen.outcome.verdict, now, chance)
+            roster = current.roster
+            if seen.observed is not None:
+                roster = roster_after(
+                    roster, group.roster, seen.observed, self._fleet(group, seen.observed), seen.outcome
+                )
+            return evolve(current, state=state, roster=roster)
+
+        return await self.store.change_group(group_id, after, even_deleting=True)
+
+    async def _guarded(self, group: Group) -> Seen:
+        """``_look_and_act``, with an end to it in any case, and with every error turned into an outcome."""
+        try:
+            looking: Deferred = ensureDeferred(self._look_and_act(group))
+            return await looking.addTimeout(self.rules.pass_timeout, self.clock)
+        except TimeoutError:
+            error: CloudError = Unreachable(f"A look at the group took longer than {self.rules.pass_timeout:g} seconds")
+        except CloudError as failure:
+            error = failure
+        except (OtterError, CancelledError):
+            raise
+        except Exception as failure:
+            # A bug. It must stop neither the other groups nor this one for good.
+            log.failure("pass-broke", tenant=group.id.tenant, group=group.id.group)
+            error = Unreachable(f"otter failed with an internal error ({type(failure).__name__})")
+        return Seen(None, (), judge_blindness(error))
+
+    async def _look_and_act(self, group: Group) -> Seen:
+        now = self.clock.seconds()
+        requests = self.cloud.dispatcher(group.id.tenant, group.id.group)
+
+        observed = await perform(requests, gather(group.id, now, group.roster))
+        steps = plan(desired_of(group), observed, self.tickets(group), self.rules.build_timeout)
+        if not steps:
+            return Seen(observed, steps, judge([]))
+
+        send_by = self.monotonic() + self.rules.send_window
+        creates = self._creates(group, steps)
+        current = await self.store.change_group(group.id, lambda it: before(it, creates, now), even_deleting=True)
+        if current.state.resting:
+            return Seen(observed, (), Outcome(Verdict.AGAIN))  # it was paused while we looked
+
+        results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(steps))
+        return Seen(observed, steps, judge(results))
+
+    def tickets(self, group: Group) -> list[Ticket]:
+        """One for each server that this pass may create. (docs/convergence.md, "Names".)"""
+        prefix = group.launch.server.get("name")
+        most = min(group.state.desired, self.rules.creates_per_pass)
+        names = (f"{prefix}-{self.random_name()}" if prefix else self.random_name() for _ in range(most))
+        return [Ticket(self.random_id(), name) for name in names]
+
+    def _creates(self, group: Group, steps: Sequence[Step]) -> dict[str, Create]:
+        now = self.clock.seconds()
+        send_by, resolve_by = now + self.rules.send_window, now + self.rules.resolve_timeout
+        return {
+            step.create_id: Create(step.create_id, step.name, group.state.generation, self.epoch, send_by, resolve_by)
+            for step in steps
+            if isinstance(step, CreateServer)
+        }
+
+    def _fleet(self, group: Group, observed: Observed) -> Fleet:
+        return sort_servers(observed, desired_of(group).capacity, self.rules.build_timeout)
+
+    def _tell(self, group_id: GroupId, seen: Seen) -> None:
+        if seen.outcome.verdict is Verdict.DONE:
+            return
+        counted = Counter(type(step).__name__ for step in seen.steps)
+        facts = {"steps": dict(counted), "reasons": seen.outcome.reasons, "troubles": seen.outcome.troubles}
+        verdict = seen.outcome.verdict.name
+        log.info("pass", tenant=group_id.tenant, group=group_id.group, verdict=verdict, **facts)

@@ -1,0 +1,199 @@
+"""The one place where all rooms meet."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from attrs import define, field
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from otter.cloud.http import Http, make_client
+from otter.cloud.identity import Account, Identity, Impersonation, SingleTenant
+from otter.cloud.performer import Cloud
+from otter.cloud.throttle import Throttle
+from otter.config import Config, ConfigError, EngineName, IdentityStrategy, Secrets, load_config, load_secrets
+from otter.convergence.iterate import Pass, Rules
+from otter.convergence.pace import Pace
+from otter.coordination.interface import IMarks
+from otter.coordination.local import LocalMarks
+from otter.domain.limits import Limits
+from otter.operations.groups import Groups
+from otter.operations.policies import Policies
+from otter.operations.webhooks import Webhooks
+from otter.rest.app import Operations, make_app
+from otter.rest.documents import Documents
+from otter.rest.site import ApiSite
+from otter.services.converger import Converger
+from otter.services.health import Health
+from otter.services.selfheal import SelfHeal
+from otter.store.interface import IStore
+from otter.store.sqlite.database import CannotOpen, GroupCommit
+from otter.store.sqlite.schema import WrongVersion
+from otter.store.sqlite.store import SQLiteStore
+
+log = Logger()
+
+
+class Options(UsageOptions):
+    synopsis = "[--config FILE]..."
+    longdesc = "Keeps groups of servers at the size their owners ask for. Each --config is laid over the one before."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    def opt_config(self, path: str) -> None:
+        """a JSON configuration file (default: config.json)"""
+        self.paths.append(path)
+
+    opt_c = opt_config
+
+    def make_service(self, reactor: Any, environ: Mapping[str, str] = os.environ) -> MultiService:
+        """The service that is configured. :raises UsageError: it cannot be, and why."""
+        try:
+            config = load_config(self.paths or ["config.json"], environ)
+            return make_service(config, load_secrets(config, environ), reactor)
+        except (ConfigError, CannotOpen, WrongVersion, KeysMissing) as error:
+            raise UsageError(str(error)) from None
+
+
+class KeysMissing(Exception):
+    """There are capabilities in the store that this process could not show."""
+
+
+class Otter(MultiService):
+    """Starts from the ground up, and stops what runs before what it stands on."""
+
+    def __init__(self, database: GroupCommit) -> None:
+        super().__init__()
+        self.database = database
+
+    @inlineCallbacks
+    def stopService(self):
+        self.running = False
+        for service in reversed(list(self)):
+            yield service.stopService()
+        self.database.close()
+        log.info("otter-stopped")
+
+
+@define(eq=False)
+class Listener(Service):
+    """Accepts requests, or ends the start."""
+
+    endpoint: IStreamServerEndpoint
+    site: ApiSite
+    where: str
+    _port: IListeningPort | None = field(init=False, default=None)
+
+    def startService(self) -> None:
+        super().startService()
+        ensureDeferred(self._listen())
+
+    def stopService(self) -> Deferred:
+        super().stopService()
+        return maybeDeferred(self._port.stopListening) if self._port else succeed(None)
+
+    async def _listen(self) -> None:
+        try:
+            self._port = await self.endpoint.listen(self.site)
+        except CannotListenError as error:
+            log.critical("cannot-listen", listen=self.where, error=str(error))
+            os._exit(1)
+
+
+def make_service(config: Config, secrets: Secrets, reactor: Any) -> MultiService:
+    """Everything this process runs, wired and not yet started. :raises CannotOpen, WrongVersion, KeysMissing:"""
+    database = GroupCommit(reactor, Path(config.store.path))
+    store = SQLiteStore(database)
+    require_keys(store, secrets)
+    marks = LocalMarks()
+    limits = Limits(
+        config.limits.absolute.maxGroups,
+        config.limits.absolute.maxPoliciesPerGroup,
+        config.limits.absolute.maxWebhooksPerPolicy,
+    )
+    otter = Otter(database)
+    engine = make_engine(config, secrets, store, marks, reactor)
+    engine.setServiceParent(otter)
+    SelfHeal(store, marks, reactor, config.selfheal.interval).setServiceParent(otter)
+    health = Health(store, config.engine.value)
+    health.setServiceParent(otter)
+
+    operations = Operations(
+        Groups(store, engine, limits, new_id),
+        Policies(store, engine, reactor, limits, new_id),
+        Webhooks(store, secrets.keys, limits, new_id),
+    )
+    documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
+    site = ApiSite(make_app(operations, documents, limits, health.document).resource(), config.http.max_body)
+    Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
+    log.info("otter-made", engine=config.engine.value, listen=config.listen, store=config.store.path, pid=os.getpid())
+    return otter
+
+
+def make_engine(config: Config, secrets: Secrets, store: IStore, marks: IMarks, reactor: Any) -> Converger:
+    """The engine that is configured: the only place that knows which."""
+    rules = Rules(
+        build_timeout=config.converger.build_timeout,
+        creates_per_pass=config.converger.creates_per_pass,
+        send_window=config.converger.send_window,
+        resolve_timeout=config.converger.resolve_timeout,
+        patience=config.converger.patience,
+        pass_timeout=config.converger.pass_timeout,
+    )
+    pace = Pace(
+        interval=config.converger.interval,
+        probe=config.converger.error_probe,
+        longest_probe=config.converger.longest_error_probe,
+    )
+    run_pass = Pass(store, make_cloud(config, secrets, reactor), reactor, store.epoch, rules, pace)
+    match config.engine:
+        case EngineName.CONVERGENCE:
+            at_once, grace = config.converger.passes_at_once, config.converger.stop_grace
+            return Converger(marks, store, run_pass, reactor, config.converger.interval, at_once, grace)
+
+
+def make_cloud(config: Config, secrets: Secrets, reactor: Any) -> Cloud:
+    client, _ = make_client(reactor)
+    http = Http(client, reactor, config.cloud.timeout)
+    url = config.identity.url.rstrip("/")
+    admin_url = config.identity.admin_url.rstrip("/") or url
+    account = Account(url, admin_url, config.identity.username, secrets.password)
+    impersonate = config.identity.strategy is IdentityStrategy.IMPERSONATION
+    login = Impersonation(http, account) if impersonate else SingleTenant(http, account)
+    identity = Identity(login, reactor, config.identity.cache_ttl)
+    throttle = Throttle(reactor, config.cloud.rate, config.cloud.burst)
+    names = {"nova": config.services.nova, "clb": config.services.clb}
+    return Cloud(http, identity, throttle, reactor, config.region, names)
+
+
+def require_keys(store: IStore, secrets: Secrets) -> None:
+    """:raises KeysMissing:"""
+    used: list[str] = []
+    ensureDeferred(store.capability_key_ids()).addCallback(used.extend)
+    if missing := set(used) - secrets.keys.keys.keys():
+        raise KeysMissing(
+            f"secrets.key_file: the keys {', '.join(sorted(missing))} are missing, and capability URLs in the store were"
+            " made with them; put them back"
+        )
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+def makeService(options: Options) -> IService:
+    """What ``twistd otter`` calls; the name is twistd's."""
+    from twisted.internet import reactor
+
+    return options.make_service(reactor)

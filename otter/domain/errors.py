@@ -1,0 +1,90 @@
+"""What a user can be told was wrong with a request. ``rest.errors`` gives each a status and a ``type``."""
+
+
+class OtterError(Exception):
+    """A refusal; its text is meant for the user."""
+
+
+class NoSuchScalingGroup(OtterError):
+    def __init__(self, group_id):
+        super().__init__(f"No such scaling group {group_id.group} for tenant {group_id.tenant}")
+
+
+class NoSuchPolicy(OtterError):
+    def __init__(self, group_id, policy_id):
+        super().__init__(f"No such scaling policy {policy_id} for group {group_id.group} of tenant {group_id.tenant}")
+
+
+class NoSuchWebhook(OtterError):
+    def __init__(self, group_id, policy_id, webhook_id):
+        super().__init__(
+            f"No such webhook {webhook_id} for policy {policy_id} in group {group_id.group} of tenant {group_id.tenant}"
+        )
+
+
+class NoSuchCapability(OtterError):
+    """Nobody is told: a capability URL answers the same whether or not it exists."""
+
+
+class CannotExecutePolicy(OtterError):
+    def __init__(self, group_id, policy_id, why):
+        super().__init__(f"Cannot execute policy {policy_id} of group {group_id.group}: {why}")
+
+
+class GroupPaused(OtterError):
+    def __init__(self, group_id, what):
+        super().__init__(f"Cannot {what} group {group_id.group} while it is paused; resume it first")
+
+
+class GroupNotEmpty(OtterError):
+    def __init__(self, group_id, desired):
+        super().__init__(
+            f"Group {group_id.group} still has a desired capacity of {desired}; set maxEntities to 0, or delete it with"
+            " force=true"
+        )
+
+
+class OverLimit(OtterError):
+    """Too many of something. :ivar existing: how many there are. :ivar more: how many were to be added."""
+
+    things = "things"
+
+    def __init__(self, existing, more, most):
+        super().__init__(f"{existing} {self.things} exist, and {more} more would be above the maximum of {most}")
+
+
+class GroupsOverLimit(OverLimit):
+    things = "scaling groups"
+
+
+class PoliciesOverLimit(OverLimit):
+    things = "policies"
+
+
+class WebhooksOverLimit(OverLimit):
+    things = "webhooks"
+
+
+class InvalidJson(OtterError):
+    """The body is not JSON."""
+
+
+class Invalid(OtterError):
+    """The body is JSON, but not what the schema asks for."""
+
+
+class BodyTooLarge(OtterError):
+    def __init__(self, most):
+        super().__init__(f"The body is longer than {most} bytes")
+
+
+class InvalidQueryArgument(OtterError):
+    """A parameter in the URL has a value that it may not have."""
+
+
+class InvalidMinEntities(OtterError):
+    """minEntities is above maxEntities."""
+
+
+class StoreUnavailable(OtterError):
+    """Nothing was stored, or nobody can say so for certain; asking again may help."""

@@ -1,0 +1,122 @@
+"""A scaling group: what its owner asked for, and how far we have got with it."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from attrs import evolve, field, frozen
+from pyrsistent import PMap, PVector, pmap, pvector
+
+from otter.domain.errors import InvalidMinEntities
+from otter.domain.launch import Launch
+from otter.domain.roster import Roster
+
+MAX_ENTITIES = 1000
+"""Upper bound of a group whose owner gave none (docs/api.md, "Group configuration")."""
+
+
+@frozen
+class GroupId:
+    """Names a group everywhere: a group's id alone says nothing about whose it is."""
+
+    tenant: str
+    group: str
+
+
+class Status(Enum):
+    """What becomes of the group. ``DELETING`` is final: to its owner such a group does not exist any more."""
+
+    ACTIVE = "ACTIVE"
+    ERROR = "ERROR"
+    DELETING = "DELETING"
+
+
+@frozen
+class GroupConfig:
+    """Size bounds (servers) and the pause between two changes (seconds)."""
+
+    name: str
+    cooldown: int
+    min_entities: int
+    max_entities: int = MAX_ENTITIES
+    document: Mapping = field(factory=dict, eq=False, repr=False)
+
+
+@frozen
+class GroupState:
+    """
+    What changes by itself, or by executing policies.
+
+    Note [Divergence]: every request that should lead to a look at the cloud raises ``generation`` in the same write that
+    stores the request. A pass that finds nothing left to do writes down, as ``converged_generation``, the generation that
+    it *read*; so a request made meanwhile leaves the two unequal. A group is divergent if they differ, or if a pass asked
+    for another at ``look_at``. Nothing else says what is to be done: hints between services may all get lost.
+
+    :ivar desired: how many servers the group should have.
+    :ivar look_at: when the next pass is to be made (epoch seconds); None for at once if the group is divergent, else never.
+    :ivar tries: how many looks in a row, since the last request, were not the last.
+    :ivar refusals: how many looks in a row, since the last request, found nothing that can be done.
+    :ivar reasons: sentences for the owner; empty unless the status is ERROR.
+    :ivar failing_since: since when no pass went without an error (epoch seconds); None if the last one did.
+    :ivar group_touched: when any policy last changed ``desired``; None for never.
+    :ivar policy_touched: policy id -> when that policy last changed ``desired``.
+    """
+
+    desired: int = 0
+    generation: int = 1
+    converged_generation: int = 0
+    look_at: float | None = None
+    tries: int = 0
+    refusals: int = 0
+    paused: bool = False
+    status: Status = Status.ACTIVE
+    reasons: PVector[str] = pvector()
+    failing_since: float | None = None
+    group_touched: float | None = None
+    policy_touched: PMap[str, float] = pmap()
+
+    @property
+    def resting(self) -> bool:
+        """Whether the group is to be left alone: it is paused, and not on its way out."""
+        return self.paused and self.status is not Status.DELETING
+
+    @property
+    def due(self) -> float | None:
+        """When the group's next pass is due (epoch seconds); None if there is nothing to do."""
+        if self.resting:
+            return None
+        if self.generation == self.converged_generation:
+            return self.look_at
+        return self.look_at or 0.0
+
+    def asked(self, **changes: Any) -> "GroupState":
+        """The state after a request that must lead to a look at the cloud, whether or not it changed anything else."""
+        return evolve(self, generation=self.generation + 1, look_at=None, tries=0, refusals=0, **changes)
+
+
+@frozen
+class Group:
+    """One scaling group, complete but for its policies (nobody who converges needs those)."""
+
+    id: GroupId
+    config: GroupConfig
+    launch: Launch
+    state: GroupState = field(factory=GroupState)
+    roster: Roster = field(factory=Roster)
+
+    def asked(self, **changes: Any) -> "Group":
+        """The group after a request that changed its state; see ``GroupState.asked``."""
+        return evolve(self, state=self.state.asked(**changes))
+
+
+def config_of(document: Mapping) -> GroupConfig:
+    """
+    The configuration a valid ``groupConfiguration`` document describes; defaults filled in, as clients will read them.
+
+    :raises InvalidMinEntities:
+    """
+    document = {"maxEntities": MAX_ENTITIES, "metadata": {}, **document}
+    least, most = document["minEntities"], document["maxEntities"]
+    if least > most:
+        raise InvalidMinEntities(f"minEntities ({least}) is above maxEntities ({most})")
+    return GroupConfig(document["name"], document["cooldown"], least, most, document)

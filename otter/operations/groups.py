@@ -1,0 +1,98 @@
+"""Asking for groups, and about them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from otter.domain.capacity import clamp
+from otter.domain.errors import GroupNotEmpty, GroupPaused
+from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, config_of
+from otter.domain.launch import launch_of, require_service_net
+from otter.domain.limits import Limits, Page
+from otter.domain.policy import Policy, policy_of
+from otter.operations.engine import IEngine
+from otter.store.interface import Change, IStore
+
+
+@frozen
+class Groups:
+    store: IStore
+    engine: IEngine
+    limits: Limits
+    new_id: Callable[[], str]
+
+    async def create(
+        self, tenant: str, config: Mapping, launch: Mapping, policies: Sequence[Mapping]
+    ) -> tuple[Group, list[Policy]]:
+        """A new group of its least size. :raises InvalidMinEntities, Invalid, GroupsOverLimit:"""
+        bounds, how = config_of(config), launch_of(launch)
+        require_service_net(how)
+        state = GroupState(desired=clamp(bounds, 0))
+        group = Group(GroupId(tenant, self.new_id()), bounds, how, state)
+        stored = [policy_of(self.new_id(), document) for document in policies]
+        await self.store.create_group(group, stored, self.limits.groups)
+        await self.engine.capacity_changed(group.id)
+        return group, stored
+
+    async def get(self, group_id: GroupId) -> Group:
+        """:raises NoSuchScalingGroup:"""
+        return await self.store.get_group(group_id)
+
+    async def page(self, tenant: str, page: Page) -> Sequence[Group]:
+        return await self.store.list_groups(tenant, page)
+
+    async def replace_config(self, group_id: GroupId, document: Mapping) -> None:
+        """
+        New bounds. They are enforced at once, whatever the cooldowns; of a paused group, when it is resumed.
+
+        :raises InvalidMinEntities, NoSuchScalingGroup:
+        """
+        config = config_of(document)
+        await self._ask(group_id, lambda group: bounded(evolve(group, config=config), config))
+
+    async def replace_launch(self, group_id: GroupId, document: Mapping) -> None:
+        """What servers are made from, from now on; those that exist stay. :raises Invalid, NoSuchScalingGroup:"""
+        launch = launch_of(document)
+        require_service_net(launch)
+        await self._ask(group_id, lambda group: evolve(group, launch=launch).asked())
+
+    async def converge(self, group_id: GroupId) -> None:
+        """Have the group looked at, and healed if need be. :raises NoSuchScalingGroup, GroupPaused:"""
+        await self._ask(group_id, unless_paused)
+
+    async def pause(self, group_id: GroupId) -> None:
+        """Leave the group's servers alone until it is resumed. :raises NoSuchScalingGroup:"""
+        await self.store.change_group(group_id, lambda group: evolve(group, state=evolve(group.state, paused=True)))
+
+    async def resume(self, group_id: GroupId) -> None:
+        """:raises NoSuchScalingGroup:"""
+        await self._ask(group_id, lambda group: group.asked(paused=False))
+
+    async def delete(self, group_id: GroupId, force: bool) -> None:
+        """
+        From now on the group does not exist; its servers are removed in the background, and then its record.
+
+        :param force: even if it is meant to have servers.
+        :raises NoSuchScalingGroup, GroupNotEmpty:
+        """
+        await self._ask(group_id, lambda group: leaving(group, force))
+
+    async def _ask(self, group_id: GroupId, change: Change) -> None:
+        await self.store.change_group(group_id, change)
+        await self.engine.capacity_changed(group_id)
+
+
+def bounded(group: Group, config: GroupConfig) -> Group:
+    return group.asked(desired=clamp(config, group.state.desired))
+
+
+def unless_paused(group: Group) -> Group:
+    if group.state.paused:
+        raise GroupPaused(group.id, "converge")
+    return group.asked()
+
+
+def leaving(group: Group, force: bool) -> Group:
+    if group.state.desired and not force:
+        raise GroupNotEmpty(group.id, group.state.desired)
+    return group.asked(desired=0, status=Status.DELETING)

@@ -1,0 +1,70 @@
+"""Policies: keeping them, and executing them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+
+from otter.domain.capacity import decide
+from otter.domain.errors import CannotExecutePolicy
+from otter.domain.group import Group, GroupId
+from otter.domain.limits import Limits, Page
+from otter.domain.policy import Policy, policy_of
+from otter.domain.webhook import digest_of
+from otter.operations.engine import IEngine
+from otter.store.interface import IStore
+
+
+@frozen
+class Policies:
+    store: IStore
+    engine: IEngine
+    clock: IReactorTime
+    limits: Limits
+    new_id: Callable[[], str]
+
+    async def execute(self, group_id: GroupId, policy: Policy) -> None:
+        """
+        Change the group's desired capacity as the policy says, and have it come true.
+
+        :raises CannotExecutePolicy: the capacity stays as it is; but the group is looked at, and healed if need be.
+        :raises NoSuchScalingGroup, GroupPaused:
+        """
+        now = self.clock.seconds()
+        try:
+            await self.store.change_group(group_id, lambda group: decide(group, policy, now))
+        except CannotExecutePolicy:
+            await self.store.change_group(group_id, Group.asked)
+            await self.engine.capacity_changed(group_id)
+            raise
+        await self.engine.capacity_changed(group_id)
+
+    async def execute_by_id(self, group_id: GroupId, policy_id: str) -> None:
+        """``execute``, by the group's owner. :raises NoSuchPolicy:"""
+        await self.execute(group_id, await self.store.get_policy(group_id, policy_id))
+
+    async def execute_capability(self, capability: str) -> None:
+        """``execute``, by anyone who knows the capability. :raises NoSuchCapability:"""
+        await self.execute(*await self.store.find_capability(digest_of(capability)))
+
+    async def create(self, group_id: GroupId, documents: Sequence[Mapping]) -> list[Policy]:
+        """:raises NoSuchScalingGroup, PoliciesOverLimit:"""
+        policies = [policy_of(self.new_id(), document) for document in documents]
+        await self.store.create_policies(group_id, policies, self.limits.policies_per_group)
+        return policies
+
+    async def page(self, group_id: GroupId, page: Page) -> Sequence[Policy]:
+        """:raises NoSuchScalingGroup:"""
+        return await self.store.list_policies(group_id, page)
+
+    async def get(self, group_id: GroupId, policy_id: str) -> Policy:
+        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+        return await self.store.get_policy(group_id, policy_id)
+
+    async def replace(self, group_id: GroupId, policy_id: str, document: Mapping) -> None:
+        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+        await self.store.replace_policy(group_id, policy_of(policy_id, document))
+
+    async def delete(self, group_id: GroupId, policy_id: str) -> None:
+        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+        await self.store.delete_policy(group_id, policy_id)

@@ -1,0 +1,43 @@
+"""The application: all routes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from klein import Klein
+
+from otter.domain.limits import Limits
+from otter.operations.groups import Groups
+from otter.operations.policies import Policies
+from otter.operations.webhooks import Webhooks
+from otter.rest.about import about_routes
+from otter.rest.documents import Documents
+from otter.rest.errors import error_routes
+from otter.rest.execute import execute_routes
+from otter.rest.groups import group_routes
+from otter.rest.policies import policy_routes
+from otter.rest.webhooks import webhook_routes
+
+
+@frozen
+class Operations:
+    """Everything that can be asked for over HTTP."""
+
+    groups: Groups
+    policies: Policies
+    webhooks: Webhooks
+
+
+def make_app(
+    operations: Operations, documents: Documents, limits: Limits, health: Callable[[], dict[str, Any]]
+) -> Klein:
+    app = Klein()
+    app.url_map.strict_slashes = False  # every route answers with and without a trailing slash
+    app.url_map.merge_slashes = False
+    execute_routes(app, operations.policies)
+    group_routes(app, operations.groups, operations.policies, operations.webhooks, documents)
+    policy_routes(app, operations.policies, documents)
+    webhook_routes(app, operations.webhooks, documents)
+    about_routes(app, limits, health)
+    error_routes(app)
+    return app

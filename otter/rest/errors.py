@@ -1,0 +1,66 @@
+"""The one table that turns errors into answers."""
+
+import json
+from typing import Any
+
+from klein import Klein
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import HTTPException
+
+from otter.domain import errors
+from otter.rest.bodies import answer
+
+log = Logger()
+RETRY_AFTER = "5"
+"""Seconds, for a client whose request could not be stored."""
+ANSWERS = {
+    errors.InvalidJson: (400, "InvalidJsonError"),
+    errors.Invalid: (400, "ValidationError"),
+    errors.InvalidMinEntities: (400, "InvalidMinEntities"),
+    errors.InvalidQueryArgument: (400, "InvalidQueryArgument"),
+    errors.CannotExecutePolicy: (403, "CannotExecutePolicyError"),
+    errors.GroupPaused: (403, "GroupPausedError"),
+    errors.GroupNotEmpty: (403, "GroupNotEmptyError"),
+    errors.NoSuchScalingGroup: (404, "NoSuchScalingGroupError"),
+    errors.NoSuchPolicy: (404, "NoSuchPolicyError"),
+    errors.NoSuchWebhook: (404, "NoSuchWebhookError"),
+    errors.BodyTooLarge: (413, "RequestEntityTooLarge"),
+    errors.GroupsOverLimit: (422, "ScalingGroupOverLimitError"),
+    errors.PoliciesOverLimit: (422, "PoliciesOverLimitError"),
+    errors.WebhooksOverLimit: (422, "WebhooksOverLimitError"),
+    errors.StoreUnavailable: (503, "ServiceUnavailable"),
+}
+"""What each refusal is in HTTP: status and ``type``. (docs/api.md, "Errors".)"""
+
+
+def error_routes(app: Klein) -> None:
+    @app.handle_errors(errors.OtterError)
+    def refuse(request: IRequest, failure: Failure) -> bytes:
+        status, kind = ANSWERS[failure.type]
+        if status == 503:
+            request.setHeader("retry-after", RETRY_AFTER)
+        return answer(request, status, error_document(status, kind, str(failure.value)))
+
+    @app.handle_errors(HTTPException)
+    def no_such_route(request: IRequest, failure: Failure) -> bytes:
+        status = failure.value.code
+        if status == 405:
+            request.setHeader("allow", ", ".join(sorted(failure.value.valid_methods or ())))
+        return answer(request, status, error_document(status, failure.type.__name__, failure.value.description))
+
+    @app.handle_errors(Exception)
+    def apologise(request: IRequest, failure: Failure) -> bytes:
+        log.failure("request-failed", failure)
+        return answer(request, 500, error_document(500, "InternalError", "An internal error occurred"))
+
+
+def error_document(status: int, kind: str, message: str) -> dict[str, Any]:
+    return {"error": {"type": kind, "code": status, "message": message, "details": ""}}
+
+
+def error_body(refusal: errors.OtterError) -> tuple[int, bytes]:
+    """Status and body for a refusal that happens before there is a route."""
+    status, kind = ANSWERS[type(refusal)]
+    return status, json.dumps(error_document(status, kind, str(refusal))).encode()

@@ -1,0 +1,105 @@
+"""What bodies must look like. (docs/api.md, "Documents".)"""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator, TypeChecker
+from jsonschema.validators import extend
+
+
+def is_integer(_: TypeChecker, value: Any) -> bool:
+    """``3.0`` is a number, but no integer: clients read back what they sent, in value and type."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+Validator = extend(Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer))
+
+
+def closed(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": required | (optional or {}),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def array(items: dict[str, Any], least: int = 0, most: int | None = None) -> dict[str, Any]:
+    bounds = {"minItems": least} | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": items, **bounds}
+
+
+NAME = {"type": "string", "maxLength": 256, "pattern": r"[^ \t\n\r\f\v]"}
+ENTITIES = {"type": "integer", "minimum": 0, "maximum": 1000}
+COOLDOWN = {"type": "number", "minimum": 0, "maximum": 86400}
+METADATA = {
+    "type": "object",
+    "propertyNames": {"maxLength": 256, "not": {"pattern": r"[\r\n]"}},
+    "additionalProperties": {"type": "string", "maxLength": 256},
+}
+WORD = {"type": "string", "minLength": 1, "not": {"pattern": r"\s"}}
+
+CHANGES = {
+    "change": {"type": "integer", "not": {"const": 0}},
+    "changePercent": {"type": "number", "not": {"const": 0}},
+    "desiredCapacity": {"type": "integer", "minimum": 0},
+}
+POLICY = closed({"name": NAME, "cooldown": COOLDOWN, "type": {"const": "webhook"}}, CHANGES)
+POLICY |= {"oneOf": [{"required": [change]} for change in CHANGES]}
+
+GROUP_CONFIG = {"name": NAME, "cooldown": COOLDOWN | {"type": "integer"}, "minEntities": ENTITIES}
+OPTIONAL_CONFIG = {"maxEntities": ENTITIES, "metadata": METADATA}
+NEW_CONFIG = closed(GROUP_CONFIG, OPTIONAL_CONFIG)
+CONFIG = closed(GROUP_CONFIG | OPTIONAL_CONFIG)
+
+BALANCER = closed(
+    {"loadBalancerId": {"anyOf": [{"type": "integer"}, WORD]}, "port": {"type": "integer"}},
+    {"type": {"const": "CloudLoadBalancer"}},
+)
+SERVER_METADATA = {
+    "type": ["object", "null"],
+    "propertyNames": {"minLength": 1, "maxLength": 255, "not": {"pattern": r"[^A-Za-z0-9\-_:. ]"}},
+    "additionalProperties": {"type": "string", "maxLength": 255},
+}
+PERSONALITY = array(
+    {
+        "type": "object",
+        "required": ["path", "contents"],
+        "properties": {"path": {"type": "string", "minLength": 1, "maxLength": 255}, "contents": {"type": "string"}},
+    }
+)
+OBJECTS = array({"type": "object"})
+NO_IMAGE = {"properties": {"imageRef": {"enum": [None, ""]}}}
+SERVER = {
+    "type": "object",
+    "required": ["flavorRef"],
+    "properties": {
+        "flavorRef": WORD,
+        "metadata": SERVER_METADATA,
+        "personality": PERSONALITY,
+        "block_device_mapping": OBJECTS,
+    },
+    "anyOf": [
+        {"required": ["imageRef"], "properties": {"imageRef": WORD}},
+        {"required": ["block_device_mapping"], **NO_IMAGE},
+        {
+            "required": ["block_device_mapping_v2"],
+            "properties": {"block_device_mapping_v2": OBJECTS, **NO_IMAGE["properties"]},
+        },
+    ],
+}
+LAUNCH_ARGS = closed({"server": SERVER}, {"loadBalancers": array(BALANCER, most=5) | {"uniqueItems": True}})
+LAUNCH = closed({"type": {"const": "launch_server"}, "args": LAUNCH_ARGS})
+GROUP = closed(
+    {"groupConfiguration": NEW_CONFIG, "launchConfiguration": LAUNCH}, {"scalingPolicies": array(POLICY, most=100)}
+)
+WEBHOOK = closed({"name": NAME, "metadata": METADATA})
+NEW_WEBHOOK = closed({"name": NAME}, {"metadata": METADATA})
+
+GROUP_BODY = Validator(GROUP)
+CONFIG_BODY = Validator(CONFIG)
+LAUNCH_BODY = Validator(LAUNCH)
+POLICY_BODY = Validator(POLICY)
+POLICIES_BODY = Validator(array(POLICY, 1, 100))
+WEBHOOK_BODY = Validator(WEBHOOK)
+WEBHOOKS_BODY = Validator(array(NEW_WEBHOOK, 1, 100))

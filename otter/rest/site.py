@@ -1,0 +1,81 @@
+"""The HTTP server around the routes: a limit to what is read, headers that every answer has, one log line for each."""
+
+import re
+from functools import partial
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from otter.domain.errors import BodyTooLarge
+from otter.rest.errors import error_body
+
+log = Logger()
+CAPABILITY = re.compile(r"(/execute/[^/]*/)[^/?]*")
+
+
+class BoundedRequest(Request):
+    """A request of which no more than ``max_body`` bytes are kept."""
+
+    def __init__(self, *arguments: Any, max_body: int, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.max_body = max_body
+        self.received = 0
+        self.began = perf_counter()
+        self.response_id = str(uuid4())
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(0 if length is not None and length > self.max_body else length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.received <= self.max_body:
+            super().handleContentChunk(data)
+
+    def process(self) -> None:
+        self.setHeader("x-response-id", self.response_id)
+        self.setHeader("content-type", "application/json")
+        if self.received <= self.max_body:
+            super().process()
+            return
+        status, body = error_body(BodyTooLarge(self.max_body))
+        self.setResponseCode(status)
+        self.setHeader("content-length", str(len(body)))
+        self.write(body)
+        self.finish()
+
+
+class ApiSite(Site):
+    """:ivar max_body: bytes."""
+
+    def __init__(self, resource: Resource, max_body: int) -> None:
+        super().__init__(resource, requestFactory=partial(BoundedRequest, max_body=max_body))
+
+    def log(self, request: Any) -> None:
+        """One line for each answer. A capability is as good as a password, so that part of the path is left out."""
+        path = request.uri.decode("ascii", "replace")
+        took = round((perf_counter() - request.began) * 1000, 1)
+        log.info(
+            "request",
+            method=request.method.decode("ascii", "replace"),
+            path=CAPABILITY.sub(r"\1...", path),
+            status=request.code,
+            milliseconds=took,
+            response_id=request.response_id,
+            **owner_in(path),
+        )
+
+
+def owner_in(path: str) -> dict[str, str]:
+    """Tenant and group, as far as the path names them."""
+    match path.partition("?")[0].split("/"):
+        case ["", "v1.0", "execute", *_]:
+            return {}
+        case ["", "v1.0", tenant, "groups", group, *_] if group:
+            return {"tenant": tenant, "group": group}
+        case ["", "v1.0", tenant, *_]:
+            return {"tenant": tenant}
+    return {}

@@ -1,0 +1,114 @@
+"""The convergence engine: gives every divergent group its passes, one at a time for each group, many groups at once."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from otter.coordination.interface import IMarks
+from otter.domain.errors import NoSuchScalingGroup
+from otter.domain.group import Group, GroupId
+from otter.store.interface import IStore
+
+log = Logger()
+
+
+@define(eq=False)
+class Converger(Service):
+    """
+    An ``IEngine``. What is due is in the store, and a pass says when it wants the next one; marks only save the wait for the
+    next sweep.
+
+    :ivar interval: seconds between two sweeps for groups that are due and that nobody told us of.
+    :ivar most_at_once: passes; more wait their turn.
+    :ivar grace: seconds that running passes get to finish when the service stops.
+    """
+
+    marks: IMarks
+    store: IStore
+    run_pass: Callable[[GroupId], Awaitable[Group | None]]
+    clock: IReactorTime
+    interval: float = 10.0
+    most_at_once: int = 100
+    grace: float = 5.0
+    _in_hand: dict[GroupId, Deferred] = field(init=False, factory=dict)
+    _calls: dict[GroupId, IDelayedCall] = field(init=False, factory=dict)
+    _queue: deque[GroupId] = field(init=False, factory=deque)
+    _sweeper: LoopingCall = field(init=False)
+
+    async def capacity_changed(self, group_id: GroupId) -> None:
+        await self.marks.mark(group_id)
+
+    def startService(self) -> None:
+        super().startService()
+        self.marks.subscribe(self.wake)
+        self._sweeper = LoopingCall(self._sweep)
+        self._sweeper.clock = self.clock
+        self._sweeper.start(self.interval)
+
+    def stopService(self) -> Deferred:
+        super().stopService()
+        self._sweeper.stop()
+        for call in self._calls.values():
+            call.cancel()
+        self._calls.clear()
+        passes = [running.addTimeout(self.grace, self.clock) for running in self._in_hand.values()]
+        return DeferredList(passes, consumeErrors=True)
+
+    def wake(self, group_id: GroupId) -> None:
+        """Look at the group very soon. If that is being done, its pass will see for itself that there is more to do."""
+        if self.running and group_id not in self._in_hand:
+            self._call(group_id, 0.0)
+
+    def _call(self, group_id: GroupId, wait: float) -> None:
+        if (earlier := self._calls.pop(group_id, None)) is not None:
+            earlier.cancel()
+        self._calls[group_id] = self.clock.callLater(max(0.0, wait), self._begin, group_id)
+
+    async def _due(self) -> None:
+        now = self.clock.seconds()
+        for group_id, due in await self.store.divergent_groups(now + self.interval):
+            if self.running and group_id not in self._in_hand and group_id not in self._calls:
+                self._call(group_id, due - now)
+
+    def _sweep(self) -> Deferred:
+        """What was asked of a process that died before it did it, or that nobody told us of, is found here."""
+        return ensureDeferred(self._due()).addErrback(lambda failure: log.failure("sweep-failed", failure))
+
+    def _begin(self, group_id: GroupId) -> None:
+        self._calls.pop(group_id, None)
+        if group_id in self._in_hand:
+            return
+        if len(self._in_hand) >= self.most_at_once:
+            self._queue.append(group_id)
+            return
+        running = self._in_hand[group_id] = ensureDeferred(self._pass(group_id))
+        # Added afterwards: the coroutine may be finished before ``ensureDeferred`` returns.
+        running.addBoth(self._put_down, group_id)
+
+    async def _pass(self, group_id: GroupId) -> Group | None:
+        try:
+            return await self.run_pass(group_id)
+        except NoSuchScalingGroup:
+            return None
+
+    def _put_down(self, result: Any, group_id: GroupId) -> None:
+        """After a pass: the next look at its group, and the next group that waits for its turn."""
+        del self._in_hand[group_id]
+        if not self.running:
+            return
+        if isinstance(result, Failure):
+            if not result.check(CancelledError):
+                log.failure("pass-failed", result, tenant=group_id.tenant, group=group_id.group)
+            self._call(group_id, self.interval)
+        elif result is not None and result.state.due is not None:
+            self._call(group_id, result.state.due - self.clock.seconds())
+        if self._queue:
+            self._begin(self._queue.popleft())

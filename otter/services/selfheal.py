@@ -1,0 +1,48 @@
+"""The self-heal sweep: groups that nobody asks about are looked at too, for the cloud changes by itself."""
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from otter.coordination.interface import IMarks
+from otter.domain.errors import StoreUnavailable
+from otter.store.interface import IStore
+
+log = Logger()
+
+
+@define(eq=False)
+class SelfHeal(Service):
+    """:ivar interval: seconds in which every group gets one look; they are spread evenly over it."""
+
+    store: IStore
+    marks: IMarks
+    clock: IReactorTime
+    interval: float = 30.0
+    _sweeping: Deferred = field(init=False)
+
+    def startService(self) -> None:
+        super().startService()
+        self._sweeping = ensureDeferred(self._sweep())
+
+    def stopService(self) -> Deferred:
+        super().stopService()
+        self._sweeping.addErrback(lambda failure: failure.trap(CancelledError))
+        self._sweeping.cancel()
+        return self._sweeping
+
+    async def _sweep(self) -> None:
+        while self.running:
+            try:
+                group_ids = await self.store.settled_groups()
+            except StoreUnavailable as error:
+                log.error("selfheal-postponed", error=str(error))
+                group_ids = []
+            for group_id in group_ids:
+                await self.marks.mark(group_id)
+                await deferLater(self.clock, self.interval / len(group_ids))
+            if not group_ids:
+                await deferLater(self.clock, self.interval)

@@ -1,0 +1,111 @@
+"""What every store promises; ``tests/contracts/store.py`` holds it to it."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from otter.domain.group import Group, GroupId
+from otter.domain.limits import Page
+from otter.domain.policy import Policy
+from otter.domain.webhook import Webhook
+
+Change = Callable[[Group], Group]
+"""A plain function of the group: no clock, no log, no I/O. A store may call it more than once, and in another thread."""
+
+
+class IStore(Protocol):
+    """
+    When a method that writes has returned, what it wrote survives the death of this process.
+
+    A group that is being deleted does not exist, except for those who say that they mean ``even_deleting`` ones.
+
+    :raises StoreUnavailable: from every method; nothing is half-written.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """Which opening of the store this is; higher than any before."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be stored at this moment; None if, as far as we know, it can."""
+
+    async def create_group(self, group: Group, policies: Sequence[Policy], most: int) -> None:
+        """
+        Store a new group with its policies, all or nothing.
+
+        :param most: how many groups the tenant may have.
+        :raises GroupsOverLimit:
+        """
+
+    async def get_group(self, group_id: GroupId, even_deleting: bool = False) -> Group:
+        """:raises NoSuchScalingGroup:"""
+
+    async def list_groups(self, tenant: str, page: Page) -> Sequence[Group]:
+        """The tenant's groups, ordered by id."""
+
+    async def change_group(self, group_id: GroupId, change: Change, even_deleting: bool = False) -> Group:
+        """
+        Replace the group by ``change(group)``; the group as it is now.
+
+        No change made by anybody meanwhile is lost. If ``change`` raises, nothing is written and the error comes
+        through; if it returns what it was given, nothing is written either.
+
+        :raises NoSuchScalingGroup:
+        """
+
+    async def delete_group(self, group_id: GroupId) -> None:
+        """Forget the group, with its policies and webhooks; fine if it is gone already."""
+
+    async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
+        """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]."""
+
+    async def settled_groups(self) -> Sequence[GroupId]:
+        """Every group that is neither divergent nor paused."""
+
+    async def create_policies(self, group_id: GroupId, policies: Sequence[Policy], most: int) -> None:
+        """
+        Add all policies, or none.
+
+        :param most: how many the group may have.
+        :raises NoSuchScalingGroup, PoliciesOverLimit:
+        """
+
+    async def list_policies(self, group_id: GroupId, page: Page) -> Sequence[Policy]:
+        """The group's policies, ordered by id. :raises NoSuchScalingGroup:"""
+
+    async def get_policy(self, group_id: GroupId, policy_id: str) -> Policy:
+        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+
+    async def replace_policy(self, group_id: GroupId, policy: Policy) -> None:
+        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+
+    async def delete_policy(self, group_id: GroupId, policy_id: str) -> None:
+        """Forget the policy, and its webhooks. :raises NoSuchScalingGroup, NoSuchPolicy:"""
+
+    async def create_webhooks(
+        self, group_id: GroupId, policy_id: str, webhooks: Sequence[tuple[Webhook, str]], most: int
+    ) -> None:
+        """
+        Add all webhooks, each with the digest of its capability, or none.
+
+        :param most: how many the policy may have.
+        :raises NoSuchScalingGroup, NoSuchPolicy, WebhooksOverLimit:
+        """
+
+    async def list_webhooks(self, group_id: GroupId, policy_id: str, page: Page) -> Sequence[Webhook]:
+        """The policy's webhooks, ordered by id. :raises NoSuchScalingGroup, NoSuchPolicy:"""
+
+    async def get_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> Webhook:
+        """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
+
+    async def replace_webhook(self, group_id: GroupId, policy_id: str, webhook: Webhook, digest: str) -> None:
+        """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
+
+    async def delete_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> None:
+        """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
+
+    async def find_capability(self, digest: str) -> tuple[GroupId, Policy]:
+        """What the capability with that digest may execute. :raises NoSuchCapability:"""
+
+    async def capability_key_ids(self) -> Sequence[str]:
+        """The ids of the service keys without which some capability could not be shown any more."""

@@ -1,0 +1,201 @@
+"""
+Two ways to run a transaction: in a thread that commits many at once, or here and now.
+
+A transaction is a function ``work(execute)``, where ``execute`` is SQLite's; it is done wholly or, if it raises, not at all.
+"""
+
+import fcntl
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+
+from otter.domain.errors import StoreUnavailable
+from otter.store.sqlite.schema import migrate
+
+Work = Callable[[Callable[..., sqlite3.Cursor]], Any]
+LARGEST_BATCH = 500
+
+
+class CannotOpen(Exception):
+    """The file cannot be used: another process has it, or it is not a store, or the folder does not let us."""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection whose commits survive power loss."""
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def begin_epoch(connection: sqlite3.Connection) -> int:
+    """The number of this opening of the file."""
+    [(epoch,)] = connection.execute("UPDATE epochs SET epoch = epoch + 1 RETURNING epoch").fetchall()
+    return epoch
+
+
+def attempt(connection: sqlite3.Connection, work: Work) -> Any:
+    """Run ``work`` in a savepoint of its own."""
+    connection.execute("SAVEPOINT work")
+    try:
+        result = work(connection.execute)
+    except BaseException:
+        connection.execute("ROLLBACK TO work")
+        raise
+    finally:
+        connection.execute("RELEASE work")
+    return result
+
+
+@define
+class Inline:
+    """Everything at once, in the calling thread: for tests and simulations."""
+
+    connection: sqlite3.Connection = field(factory=lambda: connect(":memory:"))
+    trouble: str | None = None
+    epoch: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        migrate(self.connection, None)
+        self.epoch = begin_epoch(self.connection)
+
+    async def write(self, work: Work) -> Any:
+        return attempt(self.connection, work)
+
+    def read(self, sql: str, arguments: tuple = ()) -> list[tuple]:
+        return self.connection.execute(sql, arguments).fetchall()
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@frozen
+class Waiting:
+    """A transaction somebody waits for."""
+
+    work: Work
+    done: Deferred
+
+
+@define
+class GroupCommit:
+    """
+    One thread owns all writing, and commits whatever has piled up since its last commit: one fsync for many.
+
+    Reads happen in the calling thread, over a connection of their own: a row costs microseconds, a thread's answer 150.
+
+    :ivar trouble: why the last commit failed, or why there is no thread to make another; None while all is well.
+    """
+
+    reactor: IReactorFromThreads
+    path: Path
+    trouble: str | None = field(init=False, default=None)
+    epoch: int = field(init=False)
+    _reader: sqlite3.Connection = field(init=False)
+    _lock: Any = field(init=False)
+    _queue: queue.SimpleQueue = field(init=False, factory=queue.SimpleQueue)
+    _dead: threading.Event = field(init=False, factory=threading.Event)
+
+    def __attrs_post_init__(self) -> None:
+        """:raises CannotOpen, WrongVersion:"""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = open(f"{self.path}.lock", "w")  # noqa: SIM115 - held for as long as the process lives
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._reader = connect(str(self.path))
+            migrate(self._reader, self.path)
+            self.epoch = begin_epoch(self._reader)
+        except BlockingIOError:
+            raise CannotOpen(f"{self.path} is in use by another otter process") from None
+        except (OSError, sqlite3.Error) as error:
+            raise CannotOpen(f"{self.path} cannot be used as a store: {error}") from error
+        threading.Thread(target=self._run, name="store-writer", daemon=True).start()
+
+    def write(self, work: Work) -> Deferred:
+        """Fires with the result of ``work`` when it is durable; fails with ``StoreUnavailable`` if it may not be."""
+        waiting = Waiting(work, Deferred())
+        self._queue.put(waiting)
+        if self._dead.is_set():
+            self._refuse_the_rest()
+        return waiting.done
+
+    def read(self, sql: str, arguments: tuple = ()) -> list[tuple]:
+        """:raises StoreUnavailable:"""
+        try:
+            return self._reader.execute(sql, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"The store cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Writes already asked for are still done."""
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        try:
+            connection = connect(str(self.path))
+            while batch := self._next_batch():
+                answers, trouble = commit(connection, batch)
+                self.reactor.callFromThread(self._deliver, answers, trouble)
+            connection.close()
+            self._die("the store is closed")
+        except BaseException as error:
+            # Whatever it was: nobody may wait for this thread any more without being told.
+            self._die(f"the store's writer died: {error!r}")
+
+    def _next_batch(self) -> list[Waiting]:
+        """What has piled up, at least one; empty when the store is to be closed."""
+        batch = [self._queue.get()]
+        while len(batch) < LARGEST_BATCH and not self._queue.empty():
+            batch.append(self._queue.get())
+        if None in batch:
+            self._queue.put(None)
+        return [waiting for waiting in batch if waiting is not None]
+
+    def _die(self, why: str) -> None:
+        self._dead.set()
+        self.reactor.callFromThread(self._deliver, [], why)
+        self.reactor.callFromThread(self._refuse_the_rest)
+
+    def _refuse_the_rest(self) -> None:
+        while not self._queue.empty():
+            if (waiting := self._queue.get()) is not None:
+                waiting.done.errback(StoreUnavailable(f"Nothing can be stored: {self.trouble}"))
+
+    def _deliver(self, answers: list[tuple[Callable, Any]], trouble: str | None) -> None:
+        self.trouble = trouble
+        for tell, value in answers:
+            tell(value)
+
+
+def commit(connection: sqlite3.Connection, batch: list[Waiting]) -> tuple[list[tuple[Callable, Any]], str | None]:
+    """
+    Do the whole batch in one transaction. The answers: nobody may hear of one before all of them are durable.
+
+    A refusal by a transaction's own rules concerns it alone; when SQLite fails (the disk is full, say), all have failed.
+    """
+    answers: list[tuple[Callable, Any]] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for waiting in batch:
+            try:
+                answers.append((waiting.done.callback, attempt(connection, waiting.work)))
+            except (sqlite3.OperationalError, sqlite3.DatabaseError) as failure:
+                if not isinstance(failure, sqlite3.IntegrityError):
+                    raise
+                answers.append((waiting.done.errback, failure))
+            except Exception as refusal:
+                answers.append((waiting.done.errback, refusal))
+        connection.execute("COMMIT")
+    except sqlite3.Error as failure:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        unavailable = StoreUnavailable(f"Nothing can be stored: {failure}")
+        return [(waiting.done.errback, unavailable) for waiting in batch], str(failure)
+    return answers, None

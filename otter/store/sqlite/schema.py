@@ -1,0 +1,55 @@
+"""The tables, as numbered steps from an empty file to what this code reads."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+MIGRATIONS = (
+    """
+    CREATE TABLE epochs (epoch INTEGER NOT NULL);
+    INSERT INTO epochs VALUES (0);
+    CREATE TABLE groups (
+        tenant TEXT, id TEXT, config TEXT NOT NULL, launch TEXT NOT NULL, state TEXT NOT NULL, roster TEXT NOT NULL,
+        deleting INTEGER NOT NULL, due REAL, paused INTEGER NOT NULL, PRIMARY KEY (tenant, id)
+    );
+    CREATE INDEX groups_due ON groups (due) WHERE due IS NOT NULL;
+    CREATE TABLE policies (
+        tenant TEXT, group_id TEXT, id TEXT, document TEXT NOT NULL, PRIMARY KEY (tenant, group_id, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE webhooks (
+        tenant TEXT, group_id TEXT, policy_id TEXT, id TEXT, digest TEXT NOT NULL UNIQUE, key_id TEXT NOT NULL,
+        rotation INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (tenant, group_id, policy_id, id)
+    );
+    """,
+)
+"""The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
+
+
+class WrongVersion(Exception):
+    """The file was written by a newer otter, or by something else."""
+
+
+def migrate(connection: sqlite3.Connection, path: Path | None, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """
+    Bring a file up to date, each step wholly or not at all. A file with anything in it is copied first, beside itself.
+
+    :param path: where the file is; None for a store in memory.
+    :raises WrongVersion:
+    """
+    [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+    if version > len(migrations):
+        raise WrongVersion(
+            f"{path}: the store has version {version}, and this otter knows versions up to {len(migrations)}; start the"
+            " newer otter, or restore the copy that it made before it migrated the file"
+        )
+    if 0 < version < len(migrations) and path is not None:
+        copy(connection, path.with_name(f"{path.name}.before-version-{version + 1}"))
+    for number, step in enumerate(migrations[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+
+
+def copy(connection: sqlite3.Connection, target: Path) -> None:
+    """Copy the store, also while it is in use, into a new file that holds one moment of it."""
+    with sqlite3.connect(target) as new:
+        connection.backup(new)
+    new.close()

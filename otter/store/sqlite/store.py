@@ -1,0 +1,302 @@
+"""``IStore`` on SQLite."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from attrs import frozen
+
+from otter.domain.errors import (
+    GroupsOverLimit,
+    NoSuchCapability,
+    NoSuchPolicy,
+    NoSuchScalingGroup,
+    NoSuchWebhook,
+    PoliciesOverLimit,
+    WebhooksOverLimit,
+)
+from otter.domain.group import Group, GroupConfig, GroupId, Status, config_of
+from otter.domain.launch import Launch, launch_of
+from otter.domain.limits import Page
+from otter.domain.policy import Policy, policy_of
+from otter.domain.roster import Roster
+from otter.domain.webhook import Webhook, webhook_of
+from otter.store.documents import dump_roster, dump_state, load_roster, load_state
+from otter.store.interface import Change
+from otter.store.sqlite.database import GroupCommit, Inline
+
+COLUMNS = "tenant, id, config, launch, state, roster, deleting"
+GROUP = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND id = ?"
+EXISTS = "SELECT 1 FROM groups WHERE tenant = ? AND id = ? AND NOT deleting"
+POLICY = "SELECT id, document FROM policies WHERE tenant = ? AND group_id = ? AND id = ?"
+WEBHOOK = (
+    "SELECT id, key_id, document, rotation FROM webhooks WHERE tenant = ? AND group_id = ? AND policy_id = ? AND id = ?"
+)
+CAPABILITY = (
+    "SELECT tenant, group_id, policy_id, p.document FROM webhooks AS w JOIN policies AS p USING (tenant, group_id)"
+    " WHERE digest = ? AND p.id = policy_id"
+)
+Execute = Callable[..., Any]
+
+
+@frozen
+class SQLiteStore:
+    """All rules that hold across rows are kept by running inside the one writer's transaction."""
+
+    database: GroupCommit | Inline
+
+    @property
+    def epoch(self) -> int:
+        return self.database.epoch
+
+    @property
+    def trouble(self) -> str | None:
+        return self.database.trouble
+
+    async def create_group(self, group: Group, policies: Sequence[Policy], most: int) -> None:
+        key = (group.id.tenant, group.id.group)
+
+        def insert(execute: Execute) -> None:
+            [(existing,)] = execute("SELECT COUNT(*) FROM groups WHERE tenant = ? AND NOT deleting", key[:1])
+            if existing + 1 > most:
+                raise GroupsOverLimit(existing, 1, most)
+            row = {**row_of(group), "tenant": group.id.tenant, "id": group.id.group}
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            execute(f"INSERT INTO groups ({names}) VALUES ({marks})", tuple(row.values()))
+            insert_policies(execute, group.id, policies)
+
+        await self.database.write(insert)
+
+    async def get_group(self, group_id: GroupId, even_deleting: bool = False) -> Group:
+        return group_in(self.database.read(GROUP, key_of(group_id)), group_id, even_deleting)
+
+    async def list_groups(self, tenant: str, page: Page) -> Sequence[Group]:
+        sql = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND NOT deleting AND id > ? ORDER BY id LIMIT ?"
+        return [group_of(row) for row in self.database.read(sql, (tenant, page.marker, page.limit))]
+
+    async def change_group(self, group_id: GroupId, change: Change, even_deleting: bool = False) -> Group:
+        # Being a plain function, the change runs inside the transaction, in the writer's thread: nothing can come between
+        # reading and writing, so there is no conflict to retry.
+        def update(execute: Execute) -> Group:
+            group = group_in(execute(GROUP, key_of(group_id)).fetchall(), group_id, even_deleting)
+            changed = change(group)
+            write_changes(execute, group, changed)
+            return changed
+
+        return await self.database.write(update)
+
+    async def delete_group(self, group_id: GroupId) -> None:
+        def delete(execute: Execute) -> None:
+            execute("DELETE FROM groups WHERE tenant = ? AND id = ?", key_of(group_id))
+            for table in ("policies", "webhooks"):
+                execute(f"DELETE FROM {table} WHERE tenant = ? AND group_id = ?", key_of(group_id))
+
+        await self.database.write(delete)
+
+    async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
+        rows = self.database.read("SELECT tenant, id, due FROM groups WHERE due < ? ORDER BY due", (until,))
+        return [(GroupId(tenant, group), due) for tenant, group, due in rows]
+
+    async def settled_groups(self) -> Sequence[GroupId]:
+        rows = self.database.read("SELECT tenant, id FROM groups WHERE due IS NULL AND NOT paused")
+        return [GroupId(*row) for row in rows]
+
+    async def create_policies(self, group_id: GroupId, policies: Sequence[Policy], most: int) -> None:
+        def insert(execute: Execute) -> None:
+            require_group(execute, group_id)
+            sql = "SELECT COUNT(*) FROM policies WHERE tenant = ? AND group_id = ?"
+            [(existing,)] = execute(sql, key_of(group_id))
+            if existing + len(policies) > most:
+                raise PoliciesOverLimit(existing, len(policies), most)
+            insert_policies(execute, group_id, policies)
+
+        await self.database.write(insert)
+
+    async def list_policies(self, group_id: GroupId, page: Page) -> Sequence[Policy]:
+        require_group(self.database.read, group_id)
+        sql = "SELECT id, document FROM policies WHERE tenant = ? AND group_id = ? AND id > ? ORDER BY id LIMIT ?"
+        rows = self.database.read(sql, (*key_of(group_id), page.marker, page.limit))
+        return [policy_from(row) for row in rows]
+
+    async def get_policy(self, group_id: GroupId, policy_id: str) -> Policy:
+        return require_policy(self.database.read, group_id, policy_id)
+
+    async def replace_policy(self, group_id: GroupId, policy: Policy) -> None:
+        def update(execute: Execute) -> None:
+            require_policy(execute, group_id, policy.id)
+            sql = "UPDATE policies SET document = ? WHERE tenant = ? AND group_id = ? AND id = ?"
+            execute(sql, (json.dumps(policy.document), *key_of(group_id), policy.id))
+
+        await self.database.write(update)
+
+    async def delete_policy(self, group_id: GroupId, policy_id: str) -> None:
+        def delete(execute: Execute) -> None:
+            require_policy(execute, group_id, policy_id)
+            key = (*key_of(group_id), policy_id)
+            execute("DELETE FROM policies WHERE tenant = ? AND group_id = ? AND id = ?", key)
+            execute("DELETE FROM webhooks WHERE tenant = ? AND group_id = ? AND policy_id = ?", key)
+
+        await self.database.write(delete)
+
+    async def create_webhooks(
+        self, group_id: GroupId, policy_id: str, webhooks: Sequence[tuple[Webhook, str]], most: int
+    ) -> None:
+        key = (*key_of(group_id), policy_id)
+
+        def insert(execute: Execute) -> None:
+            require_policy(execute, group_id, policy_id)
+            sql = "SELECT COUNT(*) FROM webhooks WHERE tenant = ? AND group_id = ? AND policy_id = ?"
+            [(existing,)] = execute(sql, key)
+            if existing + len(webhooks) > most:
+                raise WebhooksOverLimit(existing, len(webhooks), most)
+            for webhook, digest in webhooks:
+                row = (*key, webhook.id, digest, webhook.key_id, webhook.rotation, json.dumps(webhook.document))
+                execute("INSERT INTO webhooks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+        await self.database.write(insert)
+
+    async def list_webhooks(self, group_id: GroupId, policy_id: str, page: Page) -> Sequence[Webhook]:
+        require_policy(self.database.read, group_id, policy_id)
+        sql = (
+            "SELECT id, key_id, document, rotation FROM webhooks"
+            " WHERE tenant = ? AND group_id = ? AND policy_id = ? AND id > ? ORDER BY id LIMIT ?"
+        )
+        rows = self.database.read(sql, (*key_of(group_id), policy_id, page.marker, page.limit))
+        return [webhook_from(row) for row in rows]
+
+    async def get_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> Webhook:
+        return require_webhook(self.database.read, group_id, policy_id, webhook_id)
+
+    async def replace_webhook(self, group_id: GroupId, policy_id: str, webhook: Webhook, digest: str) -> None:
+        def update(execute: Execute) -> None:
+            require_webhook(execute, group_id, policy_id, webhook.id)
+            sql = (
+                "UPDATE webhooks SET digest = ?, key_id = ?, rotation = ?, document = ?"
+                " WHERE tenant = ? AND group_id = ? AND policy_id = ? AND id = ?"
+            )
+            values = (digest, webhook.key_id, webhook.rotation, json.dumps(webhook.document))
+            execute(sql, (*values, *key_of(group_id), policy_id, webhook.id))
+
+        await self.database.write(update)
+
+    async def delete_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> None:
+        def delete(execute: Execute) -> None:
+            require_webhook(execute, group_id, policy_id, webhook_id)
+            sql = "DELETE FROM webhooks WHERE tenant = ? AND group_id = ? AND policy_id = ? AND id = ?"
+            execute(sql, (*key_of(group_id), policy_id, webhook_id))
+
+        await self.database.write(delete)
+
+    async def find_capability(self, digest: str) -> tuple[GroupId, Policy]:
+        for tenant, group, policy_id, document in self.database.read(CAPABILITY, (digest,)):
+            return GroupId(tenant, group), policy_from((policy_id, document))
+        raise NoSuchCapability()
+
+    async def capability_key_ids(self) -> Sequence[str]:
+        return [key_id for (key_id,) in self.database.read("SELECT DISTINCT key_id FROM webhooks")]
+
+
+def key_of(group_id: GroupId) -> tuple[str, str]:
+    return (group_id.tenant, group_id.group)
+
+
+def row_of(group: Group) -> dict[str, Any]:
+    """The columns of a group, but for its key."""
+    return {
+        "config": json.dumps(group.config.document),
+        "launch": json.dumps(group.launch.document),
+        "roster": dump_roster(group.roster),
+        **state_columns(group),
+    }
+
+
+def state_columns(group: Group) -> dict[str, Any]:
+    state = group.state
+    deleting = state.status is Status.DELETING
+    return {"state": dump_state(state), "deleting": deleting, "due": state.due, "paused": state.resting}
+
+
+def write_changes(execute: Execute, old: Group, new: Group) -> None:
+    """Write what differs. Most changes are to the state, which is small; a roster may be long."""
+    columns: dict[str, Any] = {}
+    if new.state != old.state:
+        columns |= state_columns(new)
+    if new.roster is not old.roster and new.roster != old.roster:
+        columns["roster"] = dump_roster(new.roster)
+    if new.config is not old.config:
+        columns["config"] = json.dumps(new.config.document)
+    if new.launch is not old.launch:
+        columns["launch"] = json.dumps(new.launch.document)
+    if columns:
+        sets = ", ".join(f"{name} = ?" for name in columns)
+        execute(f"UPDATE groups SET {sets} WHERE tenant = ? AND id = ?", (*columns.values(), *key_of(old.id)))
+
+
+def group_in(rows: Sequence[tuple], group_id: GroupId, even_deleting: bool) -> Group:
+    """The group in the one row of ``GROUP``. :raises NoSuchScalingGroup: there is none."""
+    for row in rows:
+        *_, deleting = row
+        if even_deleting or not deleting:
+            return group_of(row)
+    raise NoSuchScalingGroup(group_id)
+
+
+def group_of(row: tuple) -> Group:
+    tenant, group, config, launch, state, roster, _ = row
+    group_id = GroupId(tenant, group)
+    return Group(group_id, config_from(config), launch_from(launch), load_state(state), roster_from(roster))
+
+
+@lru_cache(maxsize=256)
+def config_from(text: str) -> GroupConfig:
+    return config_of(json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def launch_from(text: str) -> Launch:
+    return launch_of(json.loads(text))
+
+
+@lru_cache(maxsize=64)
+def roster_from(text: str) -> Roster:
+    return load_roster(text)
+
+
+@lru_cache(maxsize=256)
+def policy_from(row: tuple[str, str]) -> Policy:
+    policy_id, document = row
+    return policy_of(policy_id, json.loads(document))
+
+
+def webhook_from(row: tuple) -> Webhook:
+    webhook_id, key_id, document, rotation = row
+    return webhook_of(webhook_id, key_id, json.loads(document), rotation)
+
+
+def insert_policies(execute: Execute, group_id: GroupId, policies: Sequence[Policy]) -> None:
+    for policy in policies:
+        row = (*key_of(group_id), policy.id, json.dumps(policy.document))
+        execute("INSERT INTO policies VALUES (?, ?, ?, ?)", row)
+
+
+def require_group(execute: Execute, group_id: GroupId) -> None:
+    """:raises NoSuchScalingGroup:"""
+    if not list(execute(EXISTS, key_of(group_id))):
+        raise NoSuchScalingGroup(group_id)
+
+
+def require_policy(execute: Execute, group_id: GroupId, policy_id: str) -> Policy:
+    """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+    require_group(execute, group_id)
+    for row in execute(POLICY, (*key_of(group_id), policy_id)):
+        return policy_from(row)
+    raise NoSuchPolicy(group_id, policy_id)
+
+
+def require_webhook(execute: Execute, group_id: GroupId, policy_id: str, webhook_id: str) -> Webhook:
+    """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
+    require_policy(execute, group_id, policy_id)
+    for row in execute(WEBHOOK, (*key_of(group_id), policy_id, webhook_id)):
+        return webhook_from(row)
+    raise NoSuchWebhook(group_id, policy_id, webhook_id)

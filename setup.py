@@ -1,0 +1,38 @@
+"""Packaging. The lower bounds are what the tests ran with; ``requirements/constraints.txt`` pins all of it for CI."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="otter",
+    version="0.1.0",
+    description="An autoscaler for OpenStack-like clouds: groups of servers stay at the size their owners ask for",
+    long_description=Path("README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["otter", "otter.*"]), "twisted.plugins"],
+    package_dir={"twisted.plugins": "otter/plugins"},
+    install_requires=[
+        "attrs>=26.1",
+        "effect>=1.1",
+        "jsonschema>=4.26",
+        "klein>=24.8",
+        "pyrsistent>=0.20",
+        "treq>=26.7",
+        "twisted>=26.10",
+    ],
+    extras_require={
+        "test": [
+            "hypothesis>=6.170",
+            "mypy>=2.4",
+            "mypy-zope>=1.0.17",
+            "pytest>=9.2",
+            "pytest-xdist>=3.8",
+            "ruff>=0.17",
+            "tox>=4.67",
+        ],
+    },
+    entry_points={"console_scripts": ["otter-store = otter.__main__:store"]},
+)
