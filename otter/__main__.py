@@ -2,14 +2,14 @@
 
 import argparse
 import os
-import sqlite3
 import sys
 from pathlib import Path
 
 from twisted.python.usage import UsageError
 
 from otter.config import ConfigError, load_config, password_of
-from otter.store.sqlite.schema import copy
+from otter.store.sqlite.database import CannotOpen
+from otter.store.sqlite.database import back_up as back_up_file
 
 
 def main() -> None:
@@ -66,15 +66,10 @@ def store() -> None:
 
 
 def back_up(arguments: argparse.Namespace) -> None:
-    if not arguments.store.exists():
-        sys.exit(f"otter-store: there is no {arguments.store}")
-    if arguments.target.exists():
-        sys.exit(f"otter-store: {arguments.target} exists already; nothing was done")
-    connection = sqlite3.connect(f"file:{arguments.store}?mode=ro", uri=True)
     try:
-        copy(connection, arguments.target)
-    except sqlite3.Error as error:
-        sys.exit(f"otter-store: {arguments.store} could not be copied: {error}")
+        back_up_file(arguments.store, arguments.target)
+    except CannotOpen as error:
+        sys.exit(f"otter-store: {error}; nothing was done")
     print(f"{arguments.target} is a copy of {arguments.store}.")
 
 

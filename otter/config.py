@@ -2,7 +2,7 @@
 The configuration: JSON files and the environment in, one frozen ``Config`` out. Nothing else reads them.
 
 The records below are the whole truth about what may be configured: names, types and defaults. ``config.example.json``
-explains every key.
+shows every key, docs/configuration.md explains it.
 """
 
 import json

@@ -1,13 +1,20 @@
 """One HTTP exchange, bounded in time and size."""
 
 import json
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost, DNSLookupError
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -75,12 +82,14 @@ class Http:
         """
         sent = ensureDeferred(self._send(method, url, headers=COMMON | headers, **what))
         try:
-            status, retry_after, body = await sent.addTimeout(self.deadline, self.clock)
+            status, retry_after, body = await sent.addTimeout(self.deadline, self.clock, partial(too_late, url))
         except (ConnectError, DNSLookupError) as error:
             raise NotSent(f"There is no connection to {host_of(url)}: {error}") from error
-        except TimeoutError as error:
-            raise Unreachable(f"{host_of(url)} did not answer within {self.deadline:g} seconds") from error
+        except ConnectingCancelledError:
+            raise CancelledError() from None
         except (ResponseFailed, ConnectionLost, ConnectionDone) as error:
+            if any(reason.check(CancelledError) for reason in getattr(error, "reasons", ())):
+                raise CancelledError() from None
             raise Unreachable(f"{host_of(url)} broke off the connection") from error
         if status not in success:
             raise ApiError(status, body.decode("utf-8", "replace"), retry_after)
@@ -96,6 +105,18 @@ class Http:
         response.original.deliverBody(body)
         [retry_after] = response.headers.getRawHeaders("retry-after", ["0"])[:1]
         return response.code, float(retry_after) if retry_after.isdigit() else 0.0, await body.whole
+
+
+def too_late(url: str, result: Failure, seconds: float) -> NoReturn:
+    """
+    What a request comes to when its time is over.
+
+    It was cancelled then, and each stage has an error of its own for that. All of them look the same when somebody else
+    cancels us; but whoever does that does not want to hear of errors, and least of all of one that is tried again.
+    """
+    if result.check(ConnectingCancelledError):
+        raise NotSent(f"There is no connection to {host_of(url)} after {seconds:g} seconds")
+    raise Unreachable(f"{host_of(url)} did not answer within {seconds:g} seconds")
 
 
 def host_of(url: str) -> str:

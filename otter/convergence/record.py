@@ -54,20 +54,29 @@ def roster_after(roster: Roster, read: Roster, observed: Observed, fleet: Fleet,
     active = (s for s in fleet.serving if all((target, s.address) in served for target in s.targets))
     return Roster(
         active=pvector(Member(server.id, server.links) for server in active),
-        known=places(observed).update({server_id: Place() for server_id in outcome.created}),
+        known=places(observed, fleet).update({server_id: Place() for server_id in outcome.created}),
         creates=pmap({id: create for id, create in roster.creates.items() if id not in settled}),
     )
 
 
-def places(observed: Observed) -> PMap[str, Place]:
-    """Where each server was seen. One that is gone is forgotten once no load balancer has its address left."""
+def places(observed: Observed, fleet: Fleet) -> PMap[str, Place]:
+    """
+    Where each server was seen.
+
+    One that is gone is forgotten once no load balancer has its address left. A late arrival that is one too many is not
+    remembered, so that it stays the first to go until it is gone.
+    """
     addresses = {node.address for node in observed.nodes}
+    unwanted = observed.late & {server.id for server in fleet.leaving}
     return pmap(
         {
             server.id: Place(server.address, server.targets)
             for server in observed.servers
-            if server.state is not ServerState.GONE
-            or server.address in addresses
-            or any(target.lb_id in observed.unreadable for target in server.targets)
+            if server.id not in unwanted
+            and (
+                server.state is not ServerState.GONE
+                or server.address in addresses
+                or any(target.lb_id in observed.unreadable for target in server.targets)
+            )
         }
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pyrsistent import pset
 
+from otter.domain.servers import Server
 from otter.planning.servers import Fleet
 from otter.planning.steps import AddNodesToCLB, ConvergeLater, RemoveNodesFromCLB, Step
 from otter.planning.world import Observed
@@ -22,7 +23,7 @@ def plan_balancers(fleet: Fleet, observed: Observed) -> Iterator[Step]:
     for reason in sorted(set(observed.unreadable.values())):
         yield ConvergeLater(reason, trouble=True)
 
-    abandoned = {server.address for server in (*fleet.leaving, *fleet.deleting, *fleet.gone) if server.address}
+    abandoned = addresses(*fleet.leaving, *fleet.deleting, *fleet.gone) - addresses(*fleet.serving, *fleet.busy)
     present = {(node.target, node.address) for node in observed.nodes}
     surplus, missing = defaultdict(set), defaultdict(set)
     for node in observed.nodes:
@@ -42,3 +43,7 @@ def plan_balancers(fleet: Fleet, observed: Observed) -> Iterator[Step]:
     for server in fleet.serving:
         if server.targets and not server.address:
             yield ConvergeLater(f"Server {server.id} has no ServiceNet address to put on a load balancer", trouble=True)
+
+
+def addresses(*servers: Server) -> set[str]:
+    return {server.address for server in servers if server.address}

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from otter.domain.errors import StoreUnavailable
-from otter.store.sqlite.schema import migrate
+from otter.store.sqlite.schema import copy, migrate
 
 Work = Callable[[Callable[..., sqlite3.Cursor]], Any]
 LARGEST_BATCH = 500
@@ -33,6 +33,17 @@ def connect(path: str) -> sqlite3.Connection:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def back_up(path: Path, target: Path) -> None:
+    """Copy the store at ``path``, also while it is in use, to ``target``. :raises CannotOpen:"""
+    if not path.exists() or target.exists():
+        raise CannotOpen(f"{target} exists already" if path.exists() else f"there is no {path}")
+    try:
+        copy(sqlite3.connect(f"file:{path}?mode=ro", uri=True), target)
+    except sqlite3.Error as error:
+        target.unlink(missing_ok=True)
+        raise CannotOpen(f"{path} could not be copied: {error}") from error
 
 
 def begin_epoch(connection: sqlite3.Connection) -> int:

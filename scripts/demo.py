@@ -1,0 +1,98 @@
+"""
+The story of a group, told as it happens. PORT, CLOUD_PORT: see the Makefile.
+
+If an otter answers at PORT, it plays in that one and in the simulated cloud at CLOUD_PORT, for a tenant that is new each
+time; otherwise in an otter and a cloud of its own.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from types import FrameType
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.story import Elsewhere, Missed, Scene, tell
+from tests.rig import mimic
+from tests.rig.mimic import Cloud
+from tests.rig.otter import Otter
+from tests.rig.processes import HERE, REPOSITORY, answers
+
+OTTER = f"http://{HERE}:{os.environ['PORT']}"
+CLOUD = f"http://{HERE}:{os.environ['CLOUD_PORT']}"
+ALL_WITHIN = 170.0
+"""Seconds, without stopping what was started."""
+
+say = partial(print, flush=True)
+mimic.PYTHON = str(REPOSITORY / mimic.PYTHON)  # the Makefile names it from here; Mimic runs in another folder
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, interrupt)
+    began = time.monotonic()
+    try:
+        with stage() as (root, identity_url):
+            scene = Scene(Elsewhere(root), Cloud(identity_url, f"demo-{token_hex(4)}"), say)
+            tell(scene, by=began + ALL_WITHIN)
+    except KeyboardInterrupt:
+        say("\nThe demo was broken off.")
+        return 130
+    except (Missed, AssertionError) as error:
+        print(f"\nThe demo failed. {error}", file=sys.stderr)
+        return 1
+    say(f"\nThe demo is over: every step was reached, in {time.monotonic() - began:.1f} s.")
+    return 0
+
+
+@contextmanager
+def stage() -> Iterator[tuple[str, str]]:
+    """Where the story plays: the root of an otter, and the URL of the Identity of its cloud."""
+    if not answers(f"{OTTER}/health"):
+        with own_stage() as found:
+            yield found
+        return
+    say(f"There is an otter at {OTTER}: it plays there, in the cloud at {CLOUD}.\n")
+    if not answers(f"{CLOUD}/"):
+        raise Missed(f"There is an otter at {OTTER}, but no simulated cloud at {CLOUD}; CLOUD_PORT says where it is.")
+    yield f"{OTTER}/v1.0", f"{CLOUD}/identity/v2.0"
+
+
+@contextmanager
+def own_stage() -> Iterator[tuple[str, str]]:
+    """An otter and a cloud that end with the story. Their logs are kept if it goes wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="otter-demo-"))
+    say(f"There is no otter at {OTTER}: it plays in an otter and a cloud of its own.\n")
+    try:
+        cloud = mimic.start_mimic(folder)
+        try:
+            otter = Otter(folder / "otter", cloud.identity_url)
+            otter.start()
+            try:
+                yield otter.root, cloud.identity_url
+            finally:
+                otter.stop(within=5)
+        finally:
+            cloud.kill()
+    except (Missed, AssertionError):
+        print(f"The logs are in {folder}.", file=sys.stderr)
+        raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+
+
+def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+from attrs import define, field
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from otter.domain.errors import CannotExecutePolicy, GroupNotEmpty, GroupPaused, NoSuchCapability, NoSuchScalingGroup
+from otter.domain.group import Status
+from otter.domain.limits import Limits
+from otter.domain.webhook import ServiceKeys
+from otter.operations.groups import Groups
+from otter.operations.policies import Policies
+from otter.operations.webhooks import Webhooks
+from otter.store.sqlite.database import Inline
+from otter.store.sqlite.store import SQLiteStore
+from tests.worlds import GROUP_ID, a_group, a_policy
+
+KEYS = ServiceKeys({"k1": b"1" * 32, "k2": b"2" * 32}, "k1")
+
+
+@define
+class Engine:
+    told: list = field(factory=list)
+
+    async def capacity_changed(self, group_id):
+        self.told.append(group_id)
+
+
+class OperationTests(SynchronousTestCase):
+    def setUp(self):
+        self.store, self.engine = SQLiteStore(Inline()), Engine()
+        ids = (f"id{number}" for number in range(100))
+        shared = (Limits(), lambda: next(ids))
+        self.groups = Groups(self.store, self.engine, *shared)
+        self.policies = Policies(self.store, self.engine, Clock(), *shared)
+        self.webhooks = Webhooks(self.store, KEYS, *shared)
+        self.now(self.store.create_group(a_group(5, minEntities=1, maxEntities=6), [a_policy("p1", change=1)], 10))
+
+    def now(self, coroutine):
+        return self.successResultOf(ensureDeferred(coroutine))
+
+    def refused(self, coroutine, kind):
+        self.failureResultOf(ensureDeferred(coroutine), kind)
+
+    def state(self):
+        return self.now(self.store.get_group(GROUP_ID, even_deleting=True)).state
+
+    # Executing
+
+    def test_whoever_has_the_capability_may_execute(self):
+        [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        self.now(self.policies.execute_capability(self.webhooks.capability_of(webhook)))
+        self.assertEqual((self.state().desired, self.engine.told), (6, [GROUP_ID]))
+
+    def test_a_refused_execution_has_the_group_looked_at_all_the_same(self):
+        before = self.state()
+        self.refused(self.policies.execute(GROUP_ID, a_policy("p1", desiredCapacity=5)), CannotExecutePolicy)
+        self.assertEqual((self.state(), self.engine.told), (before.asked(), [GROUP_ID]))
+
+    def test_a_paused_group_is_not_looked_at(self):
+        self.now(self.groups.pause(GROUP_ID))
+        self.refused(self.policies.execute_by_id(GROUP_ID, "p1"), GroupPaused)
+        self.refused(self.groups.converge(GROUP_ID), GroupPaused)
+        self.assertEqual(self.engine.told, [])
+
+    # Capabilities
+
+    def test_a_capability_can_be_shown_again_and_survives_a_change_of_its_webhook(self):
+        [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        capability = self.webhooks.capability_of(webhook)
+        self.now(self.webhooks.replace(GROUP_ID, "p1", webhook.id, {"name": "new", "metadata": {}}))
+        again = self.now(self.webhooks.get(GROUP_ID, "p1", webhook.id))
+        self.assertEqual((again.document["name"], self.webhooks.capability_of(again)), ("new", capability))
+        self.now(self.policies.execute_capability(capability))
+
+    def test_capabilities_differ_by_webhook_and_by_key(self):
+        two = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}] * 2))
+        newer = Webhooks(self.store, ServiceKeys(KEYS.keys, "k2"), Limits(), lambda: two[0].id + "x")
+        [third] = self.now(newer.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        capabilities = {newer.capability_of(webhook) for webhook in (*two, third)}
+        self.assertEqual({len(capability) for capability in capabilities}, {64})
+        self.assertEqual((len(capabilities), third.key_id), (3, "k2"))
+
+    def test_a_deleted_policys_capabilities_lead_nowhere(self):
+        [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        self.now(self.policies.delete(GROUP_ID, "p1"))
+        self.refused(self.policies.execute_capability(self.webhooks.capability_of(webhook)), NoSuchCapability)
+
+    # Groups
+
+    def test_new_bounds_are_enforced_at_once(self):
+        document = {**a_group().config.document, "maxEntities": 3}
+        self.now(self.groups.replace_config(GROUP_ID, document))
+        self.assertEqual((self.state().desired, self.engine.told), (3, [GROUP_ID]))
+
+    def test_every_request_raises_the_generation(self):
+        config, launch = a_group().config.document, a_group().launch.document
+        for number, request in enumerate(
+            (
+                self.groups.replace_config(GROUP_ID, config),
+                self.groups.replace_launch(GROUP_ID, launch),
+                self.groups.converge(GROUP_ID),
+                self.groups.resume(GROUP_ID),
+                self.policies.execute_by_id(GROUP_ID, "p1"),
+                self.groups.delete(GROUP_ID, force=True),
+            ),
+            start=2,
+        ):
+            self.now(request)
+            self.assertEqual(self.state().generation, number)
+        self.assertEqual(len(self.engine.told), 6)
+
+    def test_a_group_that_should_have_servers_is_only_deleted_by_force(self):
+        self.refused(self.groups.delete(GROUP_ID, force=False), GroupNotEmpty)
+        self.now(self.groups.delete(GROUP_ID, force=True))
+        self.assertEqual((self.state().status, self.state().desired), (Status.DELETING, 0))
+        self.refused(self.groups.delete(GROUP_ID, force=True), NoSuchScalingGroup)

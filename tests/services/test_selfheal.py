@@ -1,0 +1,49 @@
+from attrs import evolve
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from otter.coordination.local import LocalMarks
+from otter.domain.group import GroupId
+from otter.services.selfheal import SelfHeal
+from otter.store.sqlite.database import Inline
+from otter.store.sqlite.store import SQLiteStore
+from tests.worlds import a_group
+
+
+class SelfHealTests(SynchronousTestCase):
+    def setUp(self):
+        self.clock, self.marks, self.store = Clock(), LocalMarks(), SQLiteStore(Inline())
+        self.looks = []
+        self.marks.subscribe(lambda group_id: self.looks.append((self.clock.seconds(), group_id.group)))
+        self.service = SelfHeal(self.store, self.marks, self.clock, interval=30.0)
+
+    def settled_group(self, name, **state):
+        group = a_group(group_id=GroupId("111", name))
+        settled = evolve(group, state=evolve(group.state, converged_generation=1, **state))
+        self.successResultOf(ensureDeferred(self.store.create_group(settled, [], 100)))
+
+    def run_for(self, seconds):
+        self.service.startService()
+        self.clock.pump([1.0] * seconds)
+        self.successResultOf(self.service.stopService())
+
+    def test_every_group_gets_one_look_in_each_interval_and_they_are_spread(self):
+        for name in "abc":
+            self.settled_group(name)
+        self.run_for(59)
+        self.assertEqual([when for when, _ in self.looks], [0.0, 10.0, 20.0, 30.0, 40.0, 50.0])
+        self.assertEqual([name for _, name in self.looks], ["a", "b", "c"] * 2)
+
+    def test_groups_that_are_paused_or_being_worked_on_are_left_alone(self):
+        self.settled_group("paused", paused=True)
+        self.settled_group("waiting", look_at=1000.0)
+        self.run_for(59)
+        self.assertEqual(self.looks, [])
+
+    def test_a_group_that_is_new_is_found_by_the_next_sweep(self):
+        self.service.startService()
+        self.settled_group("late")
+        self.clock.advance(30.0)
+        self.assertEqual(self.looks, [(30.0, "late")])
+        self.successResultOf(self.service.stopService())

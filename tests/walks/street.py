@@ -1,0 +1,113 @@
+"""
+What all walks stand on: one Mimic, one fault proxy and one otter, started by whoever needs them first, used by all.
+
+``python -m tests.walks.street FOLDER PID`` is the process that holds them. It ends, and they with it, when the process PID,
+the test session's own, is gone: however that came about, and whichever of its workers lived longest.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from tests.rig.mimic import start_mimic
+from tests.rig.otter import Client, Otter
+from tests.rig.processes import REPOSITORY, until
+from tests.rig.proxying import start_proxy
+
+QUICK = {
+    "cloud": {"timeout": 5},
+    "converger": {
+        "interval": 1,
+        "build_timeout": 6,
+        "patience": 2,
+        "error_probe": 4,
+        "send_window": 4,
+        "resolve_timeout": 12,
+    },
+    "selfheal": {"interval": 3},
+}
+"""For the otter that all walks share: whatever has to be waited for comes soon."""
+START_WITHIN = 120.0
+"""Seconds, on a machine that has much else to do."""
+
+
+@frozen
+class Street:
+    """
+    :ivar url: otter's ``/health``. :ivar pid: otter's. :ivar log: otter's. :ivar store: otter's SQLite file.
+    :ivar identity_url: Mimic's, for ``Cloud``.
+    :ivar proxy_url: the proxy's ``/control/``.
+    """
+
+    url: str
+    pid: int
+    log: str
+    store: str
+    identity_url: str
+    proxy_url: str
+
+
+class SharedOtter(Client):
+    """The otter of all walks: whoever kills it, or waits for it to be idle, disturbs the others."""
+
+    def __init__(self, street: Street) -> None:
+        self.url, self.pid = street.url, street.pid
+        self.log, self.store = Path(street.log), Path(street.store)
+        self.root = f"{street.url.removesuffix('/health')}/v1.0"
+
+
+def shared_street(folder: Path, session_pid: int) -> Street:
+    """The session's street, for which all of its workers name the same ``folder``. The first to come builds it."""
+    with open(folder / "street.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        written = folder / "street.json"
+        if not written.exists():
+            build(folder, session_pid, written)
+        return Street(**json.loads(written.read_text()))
+
+
+def build(folder: Path, session_pid: int, written: Path) -> None:
+    log = folder / "street.log"
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "tests.walks.street", str(folder), str(session_pid)]
+        keeper = subprocess.Popen(command, cwd=REPOSITORY, stdout=out, stderr=out, start_new_session=True)
+    until(lambda: written.exists() or keeper.poll() is not None, START_WITHIN, saying="the street is there")
+    assert written.exists(), f"the street could not be built:\n{log.read_text()}"
+
+
+def keep(folder: Path, session_pid: int) -> None:
+    """Build the street and hold it until the session is gone."""
+    mimic = start_mimic(folder)
+    proxy = start_proxy(folder)
+    otter = Otter(folder / "otter", mimic.identity_url, **QUICK)
+    try:
+        otter.start()
+        street = Street(otter.url, otter.pid, str(otter.log), str(otter.store), mimic.identity_url, proxy.process.url)
+        draft = folder / "street.draft"
+        draft.write_text(json.dumps(asdict(street)))
+        draft.rename(folder / "street.json")
+        while lives(session_pid):
+            time.sleep(0.2)
+    finally:
+        for process in (otter, proxy.process, mimic):
+            process.kill()
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    keep(Path(sys.argv[1]), int(sys.argv[2]))
