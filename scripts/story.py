@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import TypeVar
+from urllib.error import URLError
 
 from attrs import define, field, frozen
 
@@ -19,6 +20,8 @@ Found = TypeVar("Found")
 
 LOOK_EVERY = 0.05
 """Seconds."""
+BROKEN_OFF = (ConnectionError, URLError, HTTPException)
+"""There was no connection, or it ended without an answer: otter is dead. That it is slow is another thing."""
 
 
 class Missed(Exception):
@@ -30,7 +33,7 @@ class Elsewhere(Client):
     """An otter that somebody else looks after."""
 
     root: str
-    timeout: float = 5.0
+    timeout: float = 10.0
 
 
 @frozen
@@ -59,10 +62,10 @@ class Sight:
     def __str__(self) -> str:
         if self.desired is None and not (self.servers or self.served):
             return "no group, no servers, an empty load balancer"
-        group = "no group" if self.desired is None else f"{self.desired} wanted"
+        group = "no group" if self.desired is None else f"wanted: {self.desired}, in service: {self.active}"
         dead = len(self.served - self.addresses)
-        nodes = f"{len(self.served & self.addresses)} served" + (f", {dead} dead nodes" if dead else "")
-        return f"{group}, {len(self.servers)} servers, {nodes}"
+        nodes = f"served: {len(self.served & self.addresses)}" + (f", dead nodes: {dead}" if dead else "")
+        return f"{group}, servers: {len(self.servers)}, {nodes}"
 
 
 @define(eq=False)
@@ -89,10 +92,10 @@ class Scene:
         """
         Have something done, once; what ``look`` finds then.
 
-        An answer that got lost says nothing. So ``ask`` is repeated only if ``look`` finds nothing, and it looks at an otter
-        that was started after the one that was asked: nobody works on the request any more.
+        An answer that got lost says nothing. So ``ask`` is repeated only if ``look`` finds nothing; and that looks at an
+        otter that was started after the one that was asked, so nobody works on the request any more.
 
-        :raises TimeoutError: see ``patiently``.
+        :raises TimeoutError: otter did not answer, or the step's time is over.
         """
         while True:
             acknowledged = self.attempt(ask)
@@ -101,12 +104,14 @@ class Scene:
                 return found
             if acknowledged:
                 self.lost.append(what)
+            if time.monotonic() > self.deadline:
+                raise TimeoutError(f"otter was asked for {what}, but it did not take effect")
 
     def attempt(self, ask: Callable[[], object]) -> bool:
         """Whether ``ask`` got a good answer; if not, otter is dead, or could not store the request. :raises Refused:"""
         try:
             ask()
-        except (OSError, HTTPException):
+        except BROKEN_OFF:
             return False
         except Refused as refused:
             if refused.status != 503:
@@ -119,9 +124,9 @@ class Scene:
         while True:
             try:
                 return look()
-            except (OSError, HTTPException) as error:
+            except BROKEN_OFF as error:
                 if time.monotonic() > self.deadline:
-                    raise TimeoutError(f"otter does not answer: {error}") from error
+                    raise TimeoutError(f"nobody answers: {error}") from error
                 time.sleep(LOOK_EVERY)
 
     def sight(self) -> Sight:
@@ -140,7 +145,7 @@ class Scene:
         """:raises TimeoutError: the step's time is over; says what there is instead."""
         while not (seen := self.patiently(self.sight)).settled(size):
             if time.monotonic() > self.deadline:
-                raise TimeoutError(f"there should be {size} servers, all of them served, but there are: {seen}")
+                raise TimeoutError(f"there should be {size} servers, all of them served; but {seen}")
             time.sleep(LOOK_EVERY)
         return seen
 
@@ -174,8 +179,11 @@ def make_group(scene: Scene) -> None:
 
     url = scene.ask_for("the group", lambda: client.post_group(tenant, document), group_url)
     policy_url = scene.patiently(lambda: client.group(url)).policies["three more"]
-    webhook = lambda: client.group(url).webhooks.get("three more")  # noqa: E731
-    scene.ask_for("the webhook", lambda: client.add_webhook(policy_url), webhook)
+    scene.ask_for(
+        "the webhook",
+        lambda: client.add_webhook(policy_url),
+        lambda: client.group(url).webhooks.get("three more"),
+    )
     scene.group = scene.patiently(lambda: client.group(url))
 
 
@@ -193,11 +201,15 @@ def hit_webhook(scene: Scene) -> None:
 
 
 def delete_server(scene: Scene) -> None:
-    scene.cloud.delete_server(min(server["id"] for server in scene.cloud.servers()))
+    victim = min(server["id"] for server in scene.cloud.servers())
+    scene.cloud.delete_server(victim)
+    scene.say(f"   It was {victim}.")
 
 
 def take_node_off(scene: Scene) -> None:
-    scene.cloud.remove_node(scene.lb_id, min(node["id"] for node in scene.cloud.nodes(scene.lb_id)))
+    node = min(scene.cloud.nodes(scene.lb_id), key=lambda node: node["address"])
+    scene.cloud.remove_node(scene.lb_id, node["id"])
+    scene.say(f"   It was the one of {node['address']}.")
 
 
 def shrink(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from pyrsistent import PMap, pmap, pvector
 from otter.convergence.execute import Outcome, Verdict
 from otter.domain.group import Group, GroupState, Status
 from otter.domain.roster import Create, Member, Place, Roster
-from otter.domain.servers import ServerState
+from otter.domain.servers import Server, ServerState
 from otter.planning.servers import Fleet
 from otter.planning.world import Observed
 
@@ -66,17 +66,13 @@ def places(observed: Observed, fleet: Fleet) -> PMap[str, Place]:
     One that is gone is forgotten once no load balancer has its address left. A late arrival that is one too many is not
     remembered, so that it stays the first to go until it is gone.
     """
-    addresses = {node.address for node in observed.nodes}
     unwanted = observed.late & {server.id for server in fleet.leaving}
-    return pmap(
-        {
-            server.id: Place(server.address, server.targets)
-            for server in observed.servers
-            if server.id not in unwanted
-            and (
-                server.state is not ServerState.GONE
-                or server.address in addresses
-                or any(target.lb_id in observed.unreadable for target in server.targets)
-            )
-        }
-    )
+    still_served = {node.address for node in observed.nodes}
+
+    def matters(server: Server) -> bool:
+        if server.state is ServerState.GONE:
+            unread = any(target.lb_id in observed.unreadable for target in server.targets)
+            return unread or server.address in still_served
+        return server.id not in unwanted
+
+    return pmap({server.id: Place(server.address, server.targets) for server in observed.servers if matters(server)})

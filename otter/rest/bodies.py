@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -14,14 +15,19 @@ from twisted.web.iweb import IRequest
 from otter.domain.errors import Invalid, InvalidJson, InvalidQueryArgument
 from otter.domain.limits import Page
 
+DEEPEST = 64
+"""Levels of a document."""
+
 
 def json_body(request: IRequest, schema: Validator) -> Any:
     """The request's body, if it is what ``schema`` asks for. :raises InvalidJson: :raises Invalid:"""
     try:
         body = json.loads(request.content.read(), parse_constant=_refuse_constant, parse_float=_finite)
+        _refuse_what_cannot_be_kept(body)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(str(error)) from None
-    problem = best_match(schema.iter_errors(body))
+    # The first problem will do: a hostile body may have as many as it has bytes.
+    problem = best_match(islice(schema.iter_errors(body), 1))
     if problem is not None:
         raise Invalid(f"{problem.json_path}: {problem.message[:500]}")
     return body
@@ -78,6 +84,24 @@ def following(ids: Sequence[str], asked: Page, root: str, *path: str) -> list[di
     if len(ids) < asked.limit:
         return []
     return links_of(next=url(root, *path, limit=str(asked.limit), marker=ids[-1]))
+
+
+def _refuse_what_cannot_be_kept(body: Any) -> None:
+    """JSON allows for more than can be read back from a store, or sent to a cloud. :raises ValueError:"""
+    level = [body]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                value.encode()  # half of a surrogate pair is no character
+            elif isinstance(value, dict):
+                below += (*value.keys(), *value.values())
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return
+        level = below
+    raise ValueError(f"The document is nested more than {DEEPEST} levels deep")
 
 
 def _refuse_constant(name: str) -> None:

@@ -26,7 +26,7 @@ def closed(required: dict[str, Any], optional: dict[str, Any] | None = None) -> 
 
 def array(items: dict[str, Any], least: int = 0, most: int | None = None) -> dict[str, Any]:
     bounds = {"minItems": least} | ({} if most is None else {"maxItems": most})
-    return {"type": "array", "items": items, **bounds}
+    return {"type": "array", **bounds, "items": items}
 
 
 NAME = {"type": "string", "maxLength": 256, "pattern": r"[^ \t\n\r\f\v]"}

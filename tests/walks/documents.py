@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-ABSENT = object()
+ABSENT = ...
 """In place of a value: leave the field out."""
 SERVICE_NET = {"uuid": "11111111-1111-1111-1111-111111111111"}
 PUBLIC_NET = {"uuid": "00000000-0000-0000-0000-000000000000"}
