@@ -4,7 +4,8 @@
 A crash point is one request with which otter changes the cloud, and whether otter dies *before* the cloud hears of it, or
 *after* the cloud did it and before otter knows. The story is told once undisturbed, to see which requests there are; then
 once for every point, with an otter, a store and a tenant of its own. A proxy between otter and the cloud kills otter with
-SIGKILL; it is started again at once, with the data that it left, and the story must come to its end. Then we count:
+SIGKILL; it is started again at once, with the data that it left, and the story must come to its end. To make it harder, Nova
+lists no servers at all for a moment after the death: what otter knows of them must do. Then we count:
 
 leaked      servers of the tenant that are still there when otter says that the group is gone, and has stopped.
 doubled     servers that Nova made for the tenant, less those that the story called for. It counts every create that went
@@ -50,6 +51,8 @@ HASTY: dict[str, Any] = {
 """A create that died before it was sent is believed in for ``resolve_timeout``: that is what most of the time goes into."""
 CALLED_FOR = sum(step.made for step in STEPS)
 """Servers that one telling of the story makes."""
+BLIND_FOR = 2.5
+"""Seconds from the death on, less than ``resolve_timeout``: later than that, a second server would be right."""
 FORGOTTEN_WITHIN = 20.0
 """Seconds from the moment that nothing is left of the group in the cloud until its record is gone."""
 
@@ -90,12 +93,14 @@ class Finding:
 @define(eq=False)
 class Nurse:
     """
-    Starts an otter again whenever it has died.
+    Starts an otter again whenever it has died, and hides its tenant's servers from it for a moment.
 
     :ivar deaths: how it ended, each time (as ``Popen.returncode``).
     """
 
     otter: Otter
+    proxy: Proxy
+    tenant: str
     closing: Event
     deaths: list[int] = field(init=False, factory=list)
     _off_duty: Event = field(init=False, factory=Event)
@@ -113,8 +118,15 @@ class Nurse:
     def _watch(self) -> None:
         while not self._off_duty.wait(0.01) and not self.closing.is_set():
             if not self.otter.running():
-                self.deaths.append(self.otter.child.returncode)
-                self.otter.start()
+                self._revive()
+
+    def _revive(self) -> None:
+        died = time.monotonic()
+        self.deaths.append(self.otter.child.returncode)
+        blindness = self.proxy.add(proxying.hide(), tenant=self.tenant, operation="list_servers")
+        self.otter.start()
+        self._off_duty.wait(max(0.0, died + BLIND_FOR - time.monotonic()))
+        self.proxy.remove(blindness)
 
 
 @define(eq=False)
@@ -146,7 +158,7 @@ class Stage:
             self.proxy.add(proxying.kill(otter.pid, point.when), tenant=tenant, nth=point.number)
         scene = Scene(Elsewhere(otter.root), cloud, say=lambda line: None)
         faults: list[str] = []
-        with Nurse(otter, self.closing) as nurse:
+        with Nurse(otter, self.proxy, tenant, self.closing) as nurse:
             try:
                 tell(scene)
             except Missed as missed:

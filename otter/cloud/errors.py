@@ -16,11 +16,13 @@ class CloudError(Exception):
     """
     :cvar terminal: trying again is pointless until somebody changes something. Unmarked errors are tried again.
     :cvar sent: the service may have got the request, and may have obeyed. False only where that is impossible.
+    :ivar retry_after: seconds the service wants us to wait; 0 if it did not say.
     :ivar user_message: a sentence for the group's owner. For an error that is not terminal they get it if it lasts.
     """
 
     terminal = False
     sent = True
+    retry_after: float = 0.0
 
     @property
     def user_message(self) -> str:
@@ -60,7 +62,6 @@ class ApiError(CloudError):
     An answer with a status that was not asked for.
 
     :ivar request: what was asked ("nova GET servers/detail").
-    :ivar retry_after: seconds the service wants us to wait; 0 if it did not say.
     """
 
     status: int

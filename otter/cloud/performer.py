@@ -65,11 +65,10 @@ class Cloud:
             try:
                 return await self._authenticated(tenant, request)
             except CloudError as error:
-                wanted = getattr(error, "retry_after", 0.0)
-                if not worth_repeating(error) or wanted > LONGEST_PAUSE:
+                if not worth_repeating(error) or error.retry_after > LONGEST_PAUSE:
                     raise
                 log.info("cloud-request-repeated", error=str(error), **facts)
-                await deferLater(self.clock, max(wanted, pause * (0.5 + self.random())))
+                await deferLater(self.clock, max(error.retry_after, pause * (0.5 + self.random())))
         try:
             answer = await self._authenticated(tenant, request)
         except CloudError as error:

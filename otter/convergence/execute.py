@@ -30,6 +30,7 @@ class Outcome:
     :ivar troubles: the same about what may well mend by itself; the owner is told if it lasts.
     :ivar created: ids of servers that Nova promised.
     :ivar settled: ids of creates of which it is known whether Nova obeys.
+    :ivar retry_after: seconds that a service asked us to wait.
     """
 
     verdict: Verdict
@@ -37,6 +38,7 @@ class Outcome:
     troubles: tuple[str, ...] = ()
     created: frozenset[str] = frozenset()
     settled: frozenset[str] = frozenset()
+    retry_after: float = 0.0
 
 
 @frozen
@@ -101,6 +103,7 @@ def judge(results: Sequence[Result]) -> Outcome:
         troubles=tuple(sorted({*sentences([error for error in errors if not error.terminal]), *waits})),
         created=frozenset(result.value for _, result in creates if result.error is None),
         settled=frozenset(create_id for create_id, result in creates if is_answer(result.error)),
+        retry_after=max((error.retry_after for error in errors), default=0.0),
     )
 
 
@@ -108,7 +111,7 @@ def judge_blindness(error: CloudError) -> Outcome:
     """What a pass came to that could not even look at the group's servers."""
     if error.terminal:
         return Outcome(Verdict.FAILED, reasons=(error.user_message,))
-    return Outcome(Verdict.AGAIN, troubles=(error.user_message,))
+    return Outcome(Verdict.AGAIN, troubles=(error.user_message,), retry_after=error.retry_after)
 
 
 def sentences(errors: Sequence[CloudError]) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class Pass:
         def after(current: Group) -> Group:
             state = state_after(current.state, group.state.generation, seen.outcome, now, self.rules.patience)
             if state.generation == group.state.generation:
-                state = self.pace.next_look(state, seen.outcome.verdict, now, chance)
+                state = self.pace.next_look(state, seen.outcome, now, chance)
             roster = current.roster
             if seen.observed is not None:
                 roster = roster_after(

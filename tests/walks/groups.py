@@ -1,15 +1,35 @@
 """Groups as the walks see them: grown, whole again, sick; and what the cloud has of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.rig.mimic import GROUP_KEY, NOVA, Cloud, ask
-from tests.rig.otter import Client, OwnedGroup
+from tests.rig.otter import Client, Otter, OwnedGroup
 from tests.rig.processes import until
 from tests.rig.proxying import Proxy
 
 LONG = 60.0
 """Seconds within which anything happens, on a machine that has much else to do."""
+INNER_LIFE = ("Traceback", "Error(", "internal error")
+"""Words that a group's owner should never get to read."""
+HASTY = {
+    "cloud": {"timeout": 2},
+    "converger": {"send_window": 1, "resolve_timeout": 4},
+    "selfheal": {"interval": 3600},
+}
+"""For an otter that gives up early, and that never looks at a group just so."""
+
+
+@contextmanager
+def hasty_otter(folder: Path, identity_url: str) -> Iterator[Otter]:
+    otter = Otter(folder, identity_url, **HASTY)
+    otter.start()
+    try:
+        yield otter
+    finally:
+        otter.stop()
 
 
 def ids(documents: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -24,33 +44,40 @@ def grown(otter: Client, cloud: Cloud, size: int, **more: Any) -> OwnedGroup:
 
 
 def whole(otter: Client, cloud: Cloud, group: OwnedGroup, size: int) -> set[str]:
-    """The ids of the group's servers, as soon as otter and Nova both say that there are just ``size``, and all is well."""
+    """The ids of the group's servers, as soon as otter and Nova agree that it has just ``size``, and that all is well."""
 
-    def is_whole() -> bool:
+    def servers_if_whole() -> list[Mapping[str, Any]] | None:
         state = otter.state(group.url)
-        if state["status"] != "ACTIVE" or (state["desiredCapacity"], state["activeCapacity"]) != (size, size):
-            return False
+        if (state["status"], state["desiredCapacity"], state["activeCapacity"]) != ("ACTIVE", size, size):
+            return None
         servers = cloud.servers(group.id)
-        return ids(servers) == ids(state["active"]) and {server["status"] for server in servers} <= {"ACTIVE"}
+        in_service = ids(server for server in servers if server["status"] == "ACTIVE")
+        return [servers] if ids(servers) == in_service == ids(state["active"]) else None
 
-    try:
-        until(is_whole, LONG, 0.1, f"the group has {size} servers and is well")
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{otter.state(group.url)}\n{cloud.servers(group.id)}") from None
-    return ids(cloud.servers(group.id))
+    [servers] = in_time(servers_if_whole, f"{size} servers", lambda: (otter.state(group.url), cloud.servers(group.id)))
+    return ids(servers)
 
 
 def sick(otter: Client, group: OwnedGroup, seconds: float = LONG) -> list[str]:
     """What the group's owner is told is wrong, as soon as they are told anything."""
-    until(lambda: otter.state(group.url)["status"] == "ERROR", seconds, 0.1, "the group is in ERROR")
-    return [error["message"] for error in otter.state(group.url)["errors"]]
+
+    def errors() -> list[Mapping[str, Any]]:
+        return otter.state(group.url).get("errors", [])
+
+    return [error["message"] for error in in_time(errors, "ERROR", lambda: otter.state(group.url), seconds)]
+
+
+def in_time(what: Callable[[], Any], saying: str, facts: Callable[[], Any], seconds: float = LONG) -> Any:
+    """``until``, with ``facts()`` about the case that it never comes true."""
+    try:
+        return until(what, seconds, 0.1, saying)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{facts()}") from None
 
 
 def is_readable(message: str) -> bool:
-    """Something that a group's owner can make sense of, and nothing of otter's inner life."""
-    return len(message.split()) > 2 and not {"Traceback", "Error(", "internal error"} & {
-        word for word in ("Traceback", "Error(", "internal error") if word in message
-    }
+    """It is a sentence, and gives away nothing of otter's inner life."""
+    return len(message.split()) > 2 and not any(words in message for words in INNER_LIFE)
 
 
 def converge(otter: Client, group: OwnedGroup) -> None:
@@ -66,30 +93,42 @@ def lost(cloud: Cloud, group: OwnedGroup, number: int) -> set[str]:
 
 
 def born(cloud: Cloud, group: OwnedGroup) -> set[str]:
-    """The ids of all servers that the group ever had, the deleted ones too."""
+    """The ids of all servers that the group ever had, deleted ones too."""
     everything = f"{cloud.urls[NOVA]}/servers/detail?limit=1000&changes-since=1970-01-01T00:00:00Z"
-    servers = ask("GET", everything)["servers"]
-    return ids(server for server in servers if server["metadata"].get(GROUP_KEY) == group.id)
+    return ids(s for s in ask("GET", everything)["servers"] if s["metadata"].get(GROUP_KEY) == group.id)
+
+
+def vanished(cloud: Cloud, group: OwnedGroup) -> None:
+    """Wait until no server of the group is left."""
+    in_time(lambda: not cloud.servers(group.id), "no server is left", lambda: cloud.servers(group.id))
+
+
+def served_alone(cloud: Cloud, group: OwnedGroup, lb_id: int, others: Iterable[str] = ()) -> None:
+    """Wait until just the group's servers, and the addresses of ``others``, are on the balancer."""
+
+    def addresses() -> tuple[set[str], set[str]]:
+        return cloud.served(lb_id), cloud.addresses(group.id) | set(others)
+
+    def agree() -> bool:
+        there, wanted = addresses()
+        return there == wanted
+
+    in_time(agree, f"balancer {lb_id} serves the group's servers", addresses)
 
 
 def looks(proxy: Proxy, tenant: str) -> int:
-    """How often otter has looked at the tenant's servers so far, or begun to."""
+    """How often otter has listed the tenant's servers so far."""
     return proxy.counts(tenant)["nova"].get("list_servers", 0)
 
 
+def looked_at(proxy: Proxy, group: OwnedGroup, times: int = 3) -> None:
+    """Wait until otter has looked so many times more."""
+    before = looks(proxy, group.tenant)
+    until(lambda: looks(proxy, group.tenant) >= before + times, LONG, 0.1, "otter looks again")
+
+
 def look_again(otter: Client, proxy: Proxy, group: OwnedGroup, times: int = 3) -> None:
-    """Have otter look at the group so many times more, each time from the beginning."""
+    """Have otter look so many times more, each time on request."""
     for _ in range(times):
-        before = looks(proxy, group.tenant)
         converge(otter, group)
-        until(lambda: looks(proxy, group.tenant) > before, LONG, 0.05, "otter looks")  # noqa: B023
-
-
-def on_balancer(cloud: Cloud, group: OwnedGroup, lb_id: int, others: Iterable[str] = ()) -> None:
-    """Wait until just the group's servers are on the balancer, and the ``others``."""
-    until(
-        lambda: cloud.served(lb_id) == cloud.addresses(group.id) | set(others),
-        LONG,
-        0.1,
-        f"balancer {lb_id} serves just the group's servers",
-    )
+        looked_at(proxy, group, 1)
