@@ -8,7 +8,7 @@ otter is dead they wait, and if an answer got lost they look whether their reque
 import time
 from collections.abc import Callable
 from http.client import HTTPException
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.error import URLError
 
 from attrs import define, field, frozen
@@ -34,6 +34,12 @@ class Elsewhere(Client):
 
     root: str
     timeout: float = 10.0
+
+    def ask(self, method: str, url: str, *more: Any, **named: Any) -> Any:
+        try:
+            return super().ask(method, url, *more, **named)
+        except TimeoutError as error:
+            raise TimeoutError(f"otter did not answer {method} {url} within {self.timeout:g} s") from error
 
 
 @frozen
@@ -126,7 +132,7 @@ class Scene:
                 return look()
             except BROKEN_OFF as error:
                 if time.monotonic() > self.deadline:
-                    raise TimeoutError(f"nobody answers: {error}") from error
+                    raise TimeoutError(f"otter, or its cloud, does not answer: {error}") from error
                 time.sleep(LOOK_EVERY)
 
     def sight(self) -> Sight:

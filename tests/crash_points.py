@@ -96,6 +96,7 @@ class Nurse:
     Starts an otter again whenever it has died, and hides its tenant's servers from it for a moment.
 
     :ivar deaths: how it ended, each time (as ``Popen.returncode``).
+    :ivar failure: why it could not be started again.
     """
 
     otter: Otter
@@ -103,6 +104,7 @@ class Nurse:
     tenant: str
     closing: Event
     deaths: list[int] = field(init=False, factory=list)
+    failure: str = field(init=False, default="")
     _off_duty: Event = field(init=False, factory=Event)
     _thread: Thread = field(init=False)
 
@@ -116,9 +118,12 @@ class Nurse:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._off_duty.wait(0.01) and not self.closing.is_set():
+        while not (self._off_duty.wait(0.01) or self.closing.is_set() or self.failure):
             if not self.otter.running():
-                self._revive()
+                try:
+                    self._revive()
+                except AssertionError as error:
+                    self.failure = str(error)
 
     def _revive(self) -> None:
         died = time.monotonic()
@@ -168,7 +173,7 @@ class Stage:
 
         log = [entry for entry in self.proxy.log(tenant) if entry["method"] != "GET"]
         deadly = [entry for entry in log if "kill" in entry["faults"]]
-        faults += wrong_deaths(point, deadly, nurse.deaths)
+        faults += wrong_deaths(point, deadly, nurse.deaths) + [nurse.failure] * bool(nurse.failure)
         return Finding(
             changes=[what(entry) for entry in log],
             request=what(deadly[0]) if deadly else "",

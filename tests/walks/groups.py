@@ -50,6 +50,7 @@ def whole(otter: Client, cloud: Cloud, group: OwnedGroup, size: int) -> set[str]
         state = otter.state(group.url)
         if (state["status"], state["desiredCapacity"], state["activeCapacity"]) != ("ACTIVE", size, size):
             return None
+        assert "errors" not in state
         servers = cloud.servers(group.id)
         in_service = ids(server for server in servers if server["status"] == "ACTIVE")
         return [servers] if ids(servers) == in_service == ids(state["active"]) else None
@@ -67,6 +68,14 @@ def sick(otter: Client, group: OwnedGroup, seconds: float = LONG) -> list[str]:
     return [error["message"] for error in in_time(errors, "ERROR", lambda: otter.state(group.url), seconds)]
 
 
+def others_are_served(otter: Client, cloud: Cloud) -> None:
+    """Another tenant gets a new group meanwhile, and rid of it."""
+    neighbour = Cloud(cloud.identity_url, f"{cloud.tenant}-neighbour")
+    group = grown(otter, neighbour, 1)
+    otter.delete(group.url)
+    vanished(neighbour, group)
+
+
 def in_time(what: Callable[[], Any], saying: str, facts: Callable[[], Any], seconds: float = LONG) -> Any:
     """``until``, with ``facts()`` about the case that it never comes true."""
     try:
@@ -78,6 +87,12 @@ def in_time(what: Callable[[], Any], saying: str, facts: Callable[[], Any], seco
 def is_readable(message: str) -> bool:
     """It is a sentence, and gives away nothing of otter's inner life."""
     return len(message.split()) > 2 and not any(words in message for words in INNER_LIFE)
+
+
+def shown(fault: Mapping[str, Any]) -> str:
+    """A fault, in a test's name."""
+    words = (str(value) for name, value in fault.items() if value and name != "headers")
+    return " ".join(word for word in words if word not in ("status", "before"))
 
 
 def converge(otter: Client, group: OwnedGroup) -> None:
@@ -121,14 +136,14 @@ def looks(proxy: Proxy, tenant: str) -> int:
     return proxy.counts(tenant)["nova"].get("list_servers", 0)
 
 
-def looked_at(proxy: Proxy, group: OwnedGroup, times: int = 3) -> None:
-    """Wait until otter has looked so many times more."""
-    before = looks(proxy, group.tenant)
-    until(lambda: looks(proxy, group.tenant) >= before + times, LONG, 0.1, "otter looks again")
+def looked_at(proxy: Proxy, tenant: str, number: int) -> None:
+    """Wait until otter has listed the tenant's servers so many times."""
+    until(lambda: looks(proxy, tenant) >= number, LONG, 0.05, "otter looks again")
 
 
 def look_again(otter: Client, proxy: Proxy, group: OwnedGroup, times: int = 3) -> None:
     """Have otter look so many times more, each time on request."""
     for _ in range(times):
+        before = looks(proxy, group.tenant)
         converge(otter, group)
-        looked_at(proxy, group, 1)
+        looked_at(proxy, group.tenant, before + 1)

@@ -97,7 +97,6 @@ BAD = [
     {"type": "launch_server", "args": {**launch()["args"], "stack": {}}},
     {**launch(), "more": 1},
     {},
-    None,
     [],
 ]
 

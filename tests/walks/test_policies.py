@@ -57,7 +57,6 @@ BAD = [
     policy(links=[]),
     policy(webhooks=[]),
     [],
-    None,
     "policy",
 ]
 

@@ -4,18 +4,7 @@ import pytest
 
 from tests.rig.processes import until
 from tests.rig.proxying import delay
-from tests.walks.groups import (
-    born,
-    converge,
-    grown,
-    hasty_otter,
-    ids,
-    look_again,
-    looks,
-    lost,
-    vanished,
-    whole,
-)
+from tests.walks.groups import born, converge, grown, hasty_otter, ids, look_again, looks, lost, vanished, whole
 
 NEVER = 3600.0
 """Seconds that a server builds which never gets ready."""
@@ -151,8 +140,8 @@ def test_scenario_21_a_paused_group_is_left_as_it_is(otter, cloud, proxy):
     group = otter.create_group(cloud.tenant, 1, policies=[{"name": "up", "change": 1}])
     until(lambda: cloud.servers(group.id), saying="the server is being built")
     otter.ask("POST", f"{group.url}/pause")
-    until(lambda: cloud.servers(group.id)[0]["status"] == "ACTIVE", saying="it is ready")
     before = looks(proxy, group.tenant)
+    until(lambda: cloud.servers(group.id)[0]["status"] == "ACTIVE", saying="it is ready")
     assert otter.execute(group.policies["up"]) == 403
     assert otter.hit(group.webhooks["up"]) == 202
     otter.ask("POST", f"{group.url}/converge", expected=[403])

@@ -1,0 +1,25 @@
+"""An otter of its own for each test, most of them without any cloud: what they are about happens on this side of it."""
+
+import pytest
+
+from tests.process.lives import Lives
+from tests.walks.api import Api
+
+
+@pytest.fixture
+def lives(tmp_path):
+    """Makes otters and runs commands; whatever still lives at the end is killed."""
+    lives = Lives(tmp_path)
+    yield lives
+    lives.end()
+
+
+@pytest.fixture
+def otter(lives):
+    """A running otter that cannot reach any cloud."""
+    return lives.otter().start()
+
+
+@pytest.fixture
+def api(otter):
+    return Api(f"{otter.root}/t1")

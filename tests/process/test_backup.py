@@ -1,0 +1,67 @@
+"""``otter-store backup``: a copy of one moment, while otter runs."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.process.lives import BIN, complaint, key_file, said
+from tests.walks.api import Api, link
+from tests.walks.documents import policy
+
+
+def backup(source, target):
+    return [str(BIN / "otter-store"), "backup", str(source), str(target)]
+
+
+def test_a_copy_serves_the_same_groups_as_the_running_original(lives, otter, api, tmp_path):
+    group = api.create_group(policy(), minEntities=2)
+    [hook] = api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
+    assert said(backup(otter.store, tmp_path / "copy"))[0] == 0
+    copied = lives.otter(
+        store={"path": str(tmp_path / "copy")},
+        secrets={"key_file": str(key_file(otter))},
+        url_root=otter.root.removesuffix("/v1.0"),
+    ).start()
+    shown = Api(f"{copied.root}/t1")("GET", f"/groups/{group['id']}?webhooks=true")
+    assert shown.document == api("GET", link(group) + "?webhooks=true").document
+    assert shown.document["group"]["scalingPolicies"][0]["webhooks"] == [hook]
+
+
+def test_a_copy_made_in_the_middle_of_much_work_is_whole(lives, otter, api, tmp_path):
+    group = api.create_group(policy(), maxEntities=1000)
+    [up] = group["scalingPolicies"]
+    with ThreadPoolExecutor(4) as crowd:
+        working = [crowd.submit(api.execute, up) for _ in range(100)]
+        assert said(backup(otter.store, tmp_path / "copy"))[0] == 0
+        assert [each.result() for each in working] == [202] * 100
+    assert api.desired(group) == 100
+    copied = lives.otter(store={"path": str(tmp_path / "copy")}).start()
+    assert 0 <= copied.groups("t1")[0]["state"]["desiredCapacity"] <= 100
+
+
+def test_a_stopped_store_can_be_copied(lives, otter, api, tmp_path):
+    group = api.create_group()
+    otter.stop()
+    assert said(backup(otter.store, tmp_path / "copy"))[0] == 0
+    copied = lives.otter(store={"path": str(tmp_path / "copy")}).start()
+    assert [each["id"] for each in copied.groups("t1")] == [group["id"]]
+
+
+def test_nothing_is_overwritten(otter, tmp_path):
+    target = tmp_path / "precious"
+    target.write_text("mine")
+    assert f"{target} exists already" in complaint(backup(otter.store, target))
+    assert target.read_text() == "mine"
+
+
+def test_a_store_that_is_not_there_is_named_and_not_made(tmp_path):
+    assert f"there is no {tmp_path}/none" in complaint(backup(tmp_path / "none", tmp_path / "copy"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path):
+    (tmp_path / "text").write_text("no database " * 1000)
+    assert str(tmp_path / "text") in complaint(backup(tmp_path / "text", tmp_path / "copy"))
+
+
+def test_a_target_without_a_folder_is_refused(otter, tmp_path):
+    words = complaint(backup(otter.store, tmp_path / "nowhere" / "copy"))
+    assert "could not be copied" in words

@@ -1,0 +1,134 @@
+"""A service refuses, moves, wants to be left in peace, or is not there: otter finds its way, and asks no more than it may."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.rig.processes import until
+from tests.rig.proxying import html, start_proxy, status
+from tests.walks.groups import LONG, born, grown, hasty_otter, is_readable, others_are_served, sick, vanished, whole
+
+OVER_LIMIT = {"overLimit": {"message": "OverLimit Retry...", "code": 413}}
+BUSY = [("list_servers", 413), ("list_servers", 503), ("create_server", 413), ("create_server", 429)]
+BUSY += [("list_nodes", 429), ("add_nodes", 413), ("add_nodes", 503)]
+
+
+@pytest.fixture(scope="module")
+def hasty(street, tmp_path_factory):
+    """An otter that loses patience early."""
+    with hasty_otter(tmp_path_factory.mktemp("hasty"), street.identity_url) as otter:
+        yield otter
+
+
+@pytest.fixture
+def gateway(street, tmp_path, cloud):
+    """A proxy in the tenant's catalog that may be stopped."""
+    gateway = start_proxy(tmp_path)
+    gateway.register(street.identity_url, [cloud.tenant])
+    yield gateway
+    gateway.stop()
+
+
+def busy(code, seconds):
+    return status(code, OVER_LIMIT, {"Retry-After": str(seconds)})
+
+
+def pauses(proxy, tenant, operation):
+    """Seconds between the requests."""
+    times = [entry["at"] for entry in proxy.log(tenant) if entry["operation"] == operation]
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+@pytest.mark.parametrize("operation", ["list_servers", "create_server", "list_nodes", "add_nodes"])
+def test_a_token_refused_once_is_renewed_and_nobody_notices(otter, cloud, proxy, operation):
+    proxy.add(status(401), tenant=cloud.tenant, operation=operation, first=1)
+    group = otter.create_group(cloud.tenant, 2, lb_ids=[cloud.create_balancer()])
+    whole(otter, cloud, group, 2)
+    assert len(born(cloud, group)) == 2
+
+
+@pytest.mark.parametrize("operation", ["remove_nodes", "delete_server"])
+def test_a_token_refused_once_on_the_way_down_is_renewed_too(otter, cloud, proxy, operation):
+    group = grown(otter, cloud, 2, lb_ids=[cloud.create_balancer()])
+    proxy.add(status(401), tenant=cloud.tenant, operation=operation, first=1)
+    otter.resize(group.url, 0, 0)
+    vanished(cloud, group)
+
+
+@pytest.mark.parametrize("operation", ["list_servers", "create_server"])
+def test_tokens_that_are_always_refused_are_reported_and_outlived(otter, cloud, proxy, operation):
+    trouble = proxy.add(status(401), tenant=cloud.tenant, operation=operation)
+    group = otter.create_group(cloud.tenant, 2)
+    [message] = sick(otter, group)
+    assert is_readable(message)
+    others_are_served(otter, cloud)
+    proxy.remove(trouble)
+    whole(otter, cloud, group, 2)
+    assert len(born(cloud, group)) == 2
+
+
+def test_a_service_that_is_not_where_the_catalog_says_is_reported_and_outlived(otter, cloud, proxy):
+    group = grown(otter, cloud, 2)
+    trouble = proxy.add(html(404, "<h1>Not Found</h1>"), tenant=cloud.tenant)
+    [message] = sick(otter, group)
+    assert is_readable(message)
+    others_are_served(otter, cloud)
+    proxy.remove(trouble)
+    whole(otter, cloud, group, 2)
+    assert len(born(cloud, group)) == 2
+
+
+def test_services_that_moved_are_found_again(otter, cloud, proxy, street):
+    lb_id = cloud.create_balancer()
+    group = grown(otter, cloud, 2, lb_ids=[lb_id])
+    proxy.unregister(street.identity_url, [cloud.tenant])
+    proxy.add(html(404, "<h1>Not Found</h1>"), tenant=cloud.tenant)
+    otter.resize(group.url, 3, 3)
+    whole(otter, cloud, group, 3)
+    assert cloud.served(lb_id) == cloud.addresses(group.id)
+
+
+@pytest.mark.parametrize(("operation", "code"), BUSY)
+def test_a_service_that_asks_for_time_gets_it(hasty, cloud, proxy, operation, code):
+    proxy.add(busy(code, 2), tenant=cloud.tenant, operation=operation, first=1)
+    group = hasty.create_group(cloud.tenant, 1, lb_ids=[cloud.create_balancer()])
+    whole(hasty, cloud, group, 1)
+    assert pauses(proxy, cloud.tenant, operation)[0] > 1.9
+    assert len(born(cloud, group)) == 1
+
+
+@pytest.mark.parametrize("operation", ["list_servers", "create_server", "list_nodes", "add_nodes"])
+def test_a_service_that_keeps_asking_for_time_gets_it_each_time(hasty, cloud, proxy, operation):
+    trouble = proxy.add(busy(429, 2), tenant=cloud.tenant, operation=operation)
+    group = hasty.create_group(cloud.tenant, 1, lb_ids=[cloud.create_balancer()])
+    until(lambda: proxy.applied(trouble) >= 7, LONG, saying="otter asked seven times")
+    assert min(pauses(proxy, cloud.tenant, operation)) > 1.9
+    [message] = sick(hasty, group)
+    assert is_readable(message)
+    proxy.remove(trouble)
+    whole(hasty, cloud, group, 1)
+
+
+def test_a_service_that_does_not_accept_connections_is_reported_and_outlived(otter, cloud, gateway, street, tmp_path):
+    group = grown(otter, cloud, 2)
+    gateway.process.stop()
+    [message] = sick(otter, group)
+    assert is_readable(message)
+    otter.resize(group.url, 3, 3)
+    others_are_served(otter, cloud)
+    gateway.process.start()
+    gateway.register(street.identity_url, [cloud.tenant])
+    whole(otter, cloud, group, 3)
+    assert len(born(cloud, group)) == 3
+
+
+def test_creates_while_nobody_accepts_connections_are_made_up_for(otter, cloud, gateway, street):
+    grown(otter, cloud, 1)
+    gateway.process.stop()
+    group = otter.create_group(cloud.tenant, 2)
+    [message] = sick(otter, group)
+    assert is_readable(message)
+    gateway.process.start()
+    gateway.register(street.identity_url, [cloud.tenant])
+    whole(otter, cloud, group, 2)
+    assert len(born(cloud, group)) == 2
