@@ -2,8 +2,9 @@
 A load generator, in a process of its own: ``python -m benchmarks.load PORT SECONDS < paths.json``.
 
 The input is a list of lists, one for each connection: its paths are POSTed on it in turn, again and again, each as soon as the
-one before was answered. Sockets and epoll and no HTTP library, so that the generator is not what everybody waits for. The
-output is a ``Load`` as JSON.
+one before was answered. When the time is over, each connection still goes on to the end of its list, so that what one path
+did and the next one undoes is undone. Sockets and epoll and no HTTP library, so that the generator is not what everybody waits
+for. The output is a ``Load`` as JSON.
 """
 
 import json
@@ -11,10 +12,9 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+from collections.abc import Sequence
+from time import perf_counter
 
 from attrs import asdict, define, frozen
 
@@ -27,10 +27,8 @@ LENGTH = b"content-length:"
 @frozen
 class Load:
     """
-    What was sent, and what came back.
-
     :ivar rate: answers a second.
-    :ivar answers: status -> how many.
+    :ivar answers: status -> how many; those after the time was over, too.
     :ivar busy: share of the time in which the generator had something to do; near 1 it has measured itself.
     """
 
@@ -45,23 +43,28 @@ class Load:
 
 @define(eq=False)
 class Connection:
-    """One request on its way at any time."""
+    """One request is on its way at any time."""
 
     socket: socket.socket
-    requests: Iterator[bytes]
-    received: bytes = b""
+    requests: Sequence[bytes]
+    _sent: int = 0
+    _received: bytes = b""
 
     def send_next(self) -> None:
-        self.received = b""
-        self.socket.sendall(next(self.requests))
+        self.socket.sendall(self.requests[self._sent])
+        self._sent = (self._sent + 1) % len(self.requests)
+        self._received = b""
 
     def status(self) -> str | None:
-        """Of the answer, once it is complete. :raises ConnectionError: the server hung up."""
+        """Of the answer; None while it is not complete. :raises ConnectionError: the server hung up."""
         more = self.socket.recv(65536)
         if not more:
             raise ConnectionError("the server hung up")
-        self.received += more
-        return self.received[9:12].decode() if is_whole(self.received) else None
+        self._received += more
+        return self._received[9:12].decode() if is_whole(self._received) else None
+
+    def at_the_end(self) -> bool:
+        return self._sent == 0
 
 
 def is_whole(received: bytes) -> bool:
@@ -74,25 +77,34 @@ def is_whole(received: bytes) -> bool:
 
 
 def generate(port: int, seconds: float, paths: Sequence[Sequence[str]]) -> Load:
-    """Load the server at ``port`` for some time. :raises ConnectionError:"""
-    poll, connections = select.epoll(), {}
-    for some in paths:
-        connection = Connection(socket.create_connection((HERE, port)), cycle([request_of(path) for path in some]))
-        connections[connection.socket.fileno()] = connection
-        poll.register(connection.socket.fileno(), select.EPOLLIN)
+    """Load the server at ``port`` for some time. :raises ConnectionError: it hung up."""
+    connections = [Connection(socket.create_connection((HERE, port)), list(map(request_of, some))) for some in paths]
+    by_number = {connection.socket.fileno(): connection for connection in connections}
+    poll = select.epoll()
+    for number, connection in by_number.items():
+        poll.register(number, select.EPOLLIN)
         connection.send_next()
 
     answers: Counter[str] = Counter()
-    start, idle = time.perf_counter(), 0.0
-    while (now := time.perf_counter()) - start < seconds:
-        ready = poll.poll(1.0)
-        idle += time.perf_counter() - now
+    in_time, idle, start = 0, 0.0, perf_counter()
+    while by_number:
+        before = perf_counter()
+        ready = poll.poll()
+        now = perf_counter()
+        over = now - start > seconds
+        idle += 0.0 if over else now - before
         for number, _ in ready:
-            if (status := connections[number].status()) is not None:
-                answers[status] += 1
-                connections[number].send_next()
-    took = now - start
-    return Load(answers.total() / took, dict(answers), 1 - idle / took)
+            connection = by_number[number]
+            if (status := connection.status()) is None:
+                continue
+            answers[status] += 1
+            in_time += not over
+            if over and connection.at_the_end():
+                poll.unregister(number)
+                by_number.pop(number).socket.close()
+            else:
+                connection.send_next()
+    return Load(in_time / seconds, dict(answers), 1 - idle / seconds)
 
 
 def request_of(path: str) -> bytes:
@@ -100,7 +112,7 @@ def request_of(path: str) -> bytes:
 
 
 def load(port: int, seconds: float, paths: Sequence[Sequence[str]]) -> Load:
-    """``generate`` in another process."""
+    """``generate``, in another process."""
     command = [sys.executable, "-m", "benchmarks.load", str(port), str(seconds)]
     done = subprocess.run(command, input=json.dumps(paths), cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

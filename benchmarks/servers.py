@@ -1,39 +1,51 @@
-"""The processes that are measured, each with a folder of its own."""
+"""The processes that are measured."""
 
-import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from attrs import asdict
+
+from otter.config import CloudConfig, ConvergerConfig, SelfHealConfig
+from tests.rig.otter import Otter
 from tests.rig.processes import HERE, Process, free_port
 
-TENANT = "100200"
-LAUNCH = {"type": "launch_server", "args": {"server": {"name": "web", "flavorRef": "2", "imageRef": "any"}}}
+AS_SHIPPED = {
+    "cloud": asdict(CloudConfig()),
+    "converger": asdict(ConvergerConfig()),
+    "selfheal": asdict(SelfHealConfig()),
+}
+"""otter's own defaults: the rig's are for tests in a hurry."""
 
 
-def start_otter(folder: Path, identity_url: str, **config: Any) -> Process:
-    """otter as it is run in service: with its log, its store and all its services."""
-    folder.mkdir()
-    url = f"http://{HERE}:{(port := free_port())}"
-    (folder / "password").write_text("any")
-    identity = {"url": identity_url, "username": "otter", "password_file": str(folder / "password")}
-    document = {
-        "listen": f"tcp:{port}:interface={HERE}:backlog=511",
-        "url_root": url,
-        "region": "ORD",
-        "identity": {**identity, **config.pop("identity", {})},
-        "store": {"path": str(folder / "otter.sqlite")},
-        "secrets": {"key_file": str(folder / "keys.json")},
-        **config,
-    }
-    (folder / "otter.json").write_text(json.dumps(document))
-    command = [sys.executable, "-m", "otter", "run", "--config", str(folder / "otter.json")]
-    return Process(command, f"{url}/health", folder / "otter.log").start()
+@contextmanager
+def running(process: Any) -> Iterator[Any]:
+    """``process``, started, and stopped at the end."""
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
-def start_cloud(folder: Path, delay: float = 0.0) -> Process:
-    """The cloud of ``benchmarks.cloud``."""
-    folder.mkdir()
+def otter(folder: Path, identity_url: str, **config: Any) -> Otter:
+    return Otter(folder / "otter", identity_url, **AS_SHIPPED, **config)
+
+
+def cheap_cloud(folder: Path, delay: float) -> Process:
+    """The cloud of ``benchmarks.cloud``, which takes ``delay`` seconds for an answer."""
+    return child(folder, "benchmarks.cloud", str(delay))
+
+
+def bare(folder: Path) -> Process:
+    """The route of ``benchmarks.bare``."""
+    return child(folder, "benchmarks.bare", str(folder / "bare.sqlite"))
+
+
+def child(folder: Path, module: str, argument: str) -> Process:
+    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.cloud", str(port), str(delay)]
-    return Process(command, f"http://{HERE}:{port}/", folder / "cloud.log").start()
+    command = [sys.executable, "-m", module, str(port), argument]
+    return Process(command, f"http://{HERE}:{port}", folder / f"{module}.log")

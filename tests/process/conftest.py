@@ -1,5 +1,7 @@
 """An otter of its own for each test, most of them without any cloud: what they are about happens on this side of it."""
 
+from uuid import uuid4
+
 import pytest
 
 from tests.process.lives import Lives
@@ -14,6 +16,14 @@ def lives(tmp_path):
     lives.end()
 
 
+@pytest.fixture(scope="module")
+def lasting_lives(tmp_path_factory):
+    """``lives`` for a whole module, of tests that do their otter no harm."""
+    lives = Lives(tmp_path_factory.mktemp("lives"))
+    yield lives
+    lives.end()
+
+
 @pytest.fixture
 def otter(lives):
     """A running otter that cannot reach any cloud."""
@@ -22,4 +32,5 @@ def otter(lives):
 
 @pytest.fixture
 def api(otter):
-    return Api(f"{otter.root}/t1")
+    """As a tenant that no other test has."""
+    return Api(f"{otter.root}/t{uuid4().hex[:12]}")

@@ -11,6 +11,10 @@ def backup(source, target):
     return [str(BIN / "otter-store"), "backup", str(source), str(target)]
 
 
+def tenant_of(api):
+    return api.root.rpartition("/")[2]
+
+
 def test_a_copy_serves_the_same_groups_as_the_running_original(lives, otter, api, tmp_path):
     group = api.create_group(policy(), minEntities=2)
     [hook] = api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
@@ -20,7 +24,7 @@ def test_a_copy_serves_the_same_groups_as_the_running_original(lives, otter, api
         secrets={"key_file": str(key_file(otter))},
         url_root=otter.root.removesuffix("/v1.0"),
     ).start()
-    shown = Api(f"{copied.root}/t1")("GET", f"/groups/{group['id']}?webhooks=true")
+    shown = Api(api.root.replace(otter.root, copied.root))("GET", f"/groups/{group['id']}?webhooks=true")
     assert shown.document == api("GET", link(group) + "?webhooks=true").document
     assert shown.document["group"]["scalingPolicies"][0]["webhooks"] == [hook]
 
@@ -34,7 +38,7 @@ def test_a_copy_made_in_the_middle_of_much_work_is_whole(lives, otter, api, tmp_
         assert [each.result() for each in working] == [202] * 100
     assert api.desired(group) == 100
     copied = lives.otter(store={"path": str(tmp_path / "copy")}).start()
-    assert 0 <= copied.groups("t1")[0]["state"]["desiredCapacity"] <= 100
+    assert 0 <= copied.groups(tenant_of(api))[0]["state"]["desiredCapacity"] <= 100
 
 
 def test_a_stopped_store_can_be_copied(lives, otter, api, tmp_path):
@@ -42,7 +46,7 @@ def test_a_stopped_store_can_be_copied(lives, otter, api, tmp_path):
     otter.stop()
     assert said(backup(otter.store, tmp_path / "copy"))[0] == 0
     copied = lives.otter(store={"path": str(tmp_path / "copy")}).start()
-    assert [each["id"] for each in copied.groups("t1")] == [group["id"]]
+    assert [each["id"] for each in copied.groups(tenant_of(api))] == [group["id"]]
 
 
 def test_nothing_is_overwritten(otter, tmp_path):

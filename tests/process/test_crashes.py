@@ -90,7 +90,7 @@ def test_executions_under_way_are_counted_once_or_not_at_all(otter, api, after):
             answered.append(api("POST", link(hook, "capability")).status)
         except (OSError, HTTPException):
             return 1
-        if len(answered) == after:
+        if len(answered) >= after:
             otter.child.kill()
         return 0
 

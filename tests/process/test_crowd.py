@@ -4,11 +4,18 @@ import socket
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.rig.processes import HERE
 from tests.walks.api import link
 from tests.walks.documents import policy
 
 MANY = 200
+
+
+@pytest.fixture(scope="module")
+def otter(lasting_lives):
+    return lasting_lives.otter().start()
 
 
 def answers_to_all_at_once(port, request):

@@ -49,7 +49,7 @@ def test_it_ends_well_without_twistd(lives, how):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_soon_while_the_cloud_is_silent(lives, silence, how):
-    otter = lives.otter(silence, cloud={"timeout": 60}, converger={"resolve_timeout": 120}).start()
+    otter = lives.otter(silence, cloud={"timeout": 60}, converger={"resolve_timeout": 120, "stop_grace": 5}).start()
     api = Api(f"{otter.root}/t1")
     for _ in range(20):
         api.create_group(minEntities=1)

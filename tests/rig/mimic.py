@@ -10,7 +10,7 @@ from attrs import define, field
 
 from tests.rig.processes import HERE, REPOSITORY, Process, call, free_port
 
-PYTHON = os.environ.get("CLOUD_PYTHON", str(REPOSITORY / ".venv-cloud/bin/python"))
+PYTHON = str(REPOSITORY / os.environ.get("CLOUD_PYTHON", ".venv-cloud/bin/python"))
 REGION = "ORD"
 NOVA, CLB = "cloudServersOpenStack", "cloudLoadBalancers"
 NOVA_CONTROL, CLB_CONTROL = "cloudServersBehavior", "cloudLoadBalancerControl"

@@ -16,7 +16,7 @@ INNER_LIFE = ("Traceback", "Error(", "internal error")
 """Words that a group's owner should never get to read."""
 HASTY = {
     "cloud": {"timeout": 2},
-    "converger": {"send_window": 1, "resolve_timeout": 4},
+    "converger": {"send_window": 1, "resolve_timeout": 4, "longest_error_probe": 900},
     "selfheal": {"interval": 3600},
 }
 """For an otter that gives up early, and that never looks at a group just so."""

@@ -63,52 +63,52 @@ def test_nodes_that_are_never_told_are_reported_and_outlived(hasty, cloud, proxy
 
 
 @pytest.mark.parametrize("fault", NOT_DONE, ids=shown)
-def test_nodes_that_cannot_be_added_are_reported_and_outlived(otter, cloud, proxy, fault):
+def test_nodes_that_cannot_be_added_are_reported_and_outlived(hasty, cloud, proxy, fault):
     lb_id = cloud.create_balancer()
     trouble = proxy.add(fault, tenant=cloud.tenant, operation="add_nodes")
-    group = otter.create_group(cloud.tenant, 2, lb_ids=[lb_id])
-    [message] = sick(otter, group, SOON)
+    group = hasty.create_group(cloud.tenant, 2, lb_ids=[lb_id])
+    [message] = sick(hasty, group, SOON)
     assert is_readable(message)
-    grown(otter, cloud, 1)
-    others_are_served(otter, cloud)
+    grown(hasty, cloud, 1)
+    others_are_served(hasty, cloud)
     proxy.remove(trouble)
-    whole(otter, cloud, group, 2)
+    whole(hasty, cloud, group, 2)
     served_alone(cloud, group, lb_id)
     assert len(cloud.nodes(lb_id)) == len(born(cloud, group)) == 2
 
 
 @pytest.mark.parametrize("fault", NOT_DONE, ids=shown)
-def test_nodes_that_cannot_be_removed_are_reported_and_outlived(otter, cloud, proxy, fault):
+def test_nodes_that_cannot_be_removed_are_reported_and_outlived(hasty, cloud, proxy, fault):
     lb_id = cloud.create_balancer()
-    group = grown(otter, cloud, 3, lb_ids=[lb_id])
+    group = grown(hasty, cloud, 3, lb_ids=[lb_id])
     trouble = proxy.add(fault, tenant=cloud.tenant, operation="remove_nodes")
-    otter.resize(group.url, 1, 1)
-    [message] = sick(otter, group, SOON)
+    hasty.resize(group.url, 1, 1)
+    [message] = sick(hasty, group, SOON)
     assert is_readable(message)
     assert len(cloud.servers(group.id)) == 3
-    grown(otter, cloud, 1)
-    others_are_served(otter, cloud)
+    grown(hasty, cloud, 1)
+    others_are_served(hasty, cloud)
     proxy.remove(trouble)
-    whole(otter, cloud, group, 1)
+    whole(hasty, cloud, group, 1)
     served_alone(cloud, group, lb_id)
 
 
-def test_nodes_that_are_said_to_be_added_and_never_are_reported(otter, cloud, proxy):
+def test_nodes_that_are_said_to_be_added_and_never_are_reported(hasty, cloud, proxy):
     lb_id = cloud.create_balancer()
     proxy.add(garbage("{}", 202), tenant=cloud.tenant, operation="add_nodes")
-    group = otter.create_group(cloud.tenant, 2, lb_ids=[lb_id])
-    [message] = sick(otter, group, SOON)
+    group = hasty.create_group(cloud.tenant, 2, lb_ids=[lb_id])
+    [message] = sick(hasty, group, SOON)
     assert is_readable(message)
     proxy.clear(cloud.tenant)
-    whole(otter, cloud, group, 2)
+    whole(hasty, cloud, group, 2)
 
 
-def test_nodes_that_are_said_to_be_removed_and_never_are_reported(otter, cloud, proxy):
+def test_nodes_that_are_said_to_be_removed_and_never_are_reported(hasty, cloud, proxy):
     lb_id = cloud.create_balancer()
-    group = grown(otter, cloud, 2, lb_ids=[lb_id])
+    group = grown(hasty, cloud, 2, lb_ids=[lb_id])
     proxy.add(garbage("{}", 202), tenant=cloud.tenant, operation="remove_nodes")
-    otter.resize(group.url, 0, 0)
-    [message] = sick(otter, group, SOON)
+    hasty.resize(group.url, 0, 0)
+    [message] = sick(hasty, group, SOON)
     assert is_readable(message)
     proxy.clear(cloud.tenant)
     vanished(cloud, group)

@@ -1,0 +1,34 @@
+"""``python -m benchmarks [name ...]``"""
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import planning, reaction, scale_out, webhooks
+from benchmarks.figures import Figure, table
+
+MEASURES = {
+    "webhooks": webhooks.measure,
+    "reaction": reaction.measure,
+    "planning": planning.measure,
+    "scale_out": scale_out.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks", description="Measures the figures of docs/figures.md.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(MEASURES)}; all if none is given")
+    names = parser.parse_args().names or list(MEASURES)
+    if unknown := set(names) - MEASURES.keys():
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}")
+
+    figures: list[Figure] = []
+    with TemporaryDirectory(prefix="otter-benchmarks-") as folder:
+        for name in names:
+            figures += MEASURES[name](Path(folder) / name)
+            print()
+    print(table(figures))
+
+
+if __name__ == "__main__":
+    main()
