@@ -22,6 +22,8 @@ setup(
         "pyrsistent>=0.20",
         "treq>=26.7",
         "twisted>=26.10",
+        "werkzeug>=3.1",
+        "zope.interface>=8.7",
     ],
     extras_require={
         "test": [

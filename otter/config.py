@@ -8,12 +8,13 @@ shows every key, docs/configuration.md explains it.
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from attrs import NOTHING, Attribute, field, fields, frozen
+from twisted.internet.endpoints import serverFromString
 
 from otter.domain.webhook import ServiceKeys
 
@@ -81,8 +82,20 @@ class IdentityStrategy(Enum):
 
 
 def positive(record: Any, attribute: "Attribute", value: float) -> None:
-    if value <= 0:
-        raise ConfigError(f"{attribute.name}: must be above 0, not {value}")
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"{attribute.name}: must be above 0 and finite, not {value}")
+
+
+def endpoint(record: Any, attribute: "Attribute", value: str) -> None:
+    kind, _, rest = value.partition(":")
+    port = rest.partition(":")[0]
+    try:
+        serverFromString(None, value)
+        bad = kind == "tcp" and not 0 <= int(port) <= 65535
+    except Exception as error:
+        raise ConfigError(f"{attribute.name}: {value!r} is not a Twisted endpoint: {error}") from None
+    if bad:
+        raise ConfigError(f"{attribute.name}: there is no port {port}")
 
 
 @frozen
@@ -202,7 +215,7 @@ class Config:
 
     identity: IdentityConfig
     region: str
-    listen: str = "tcp:9000:interface=127.0.0.1"
+    listen: str = field(default="tcp:9000:interface=127.0.0.1", validator=endpoint)
     url_root: str = "http://127.0.0.1:9000"
     engine: EngineName = EngineName.CONVERGENCE
     services: ServicesConfig = ServicesConfig()
@@ -233,19 +246,6 @@ def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
     return config
 
 
-@frozen
-class Secrets:
-    """What must never be printed."""
-
-    password: str = field(repr=False)
-    keys: ServiceKeys = field(repr=False)
-
-
-def load_secrets(config: Config, environ: Mapping[str, str]) -> Secrets:
-    """The secrets that ``config`` refers to. :raises ConfigError:"""
-    return Secrets(password_of(config.identity, environ), service_keys(Path(config.secrets.key_file)))
-
-
 def password_of(identity: IdentityConfig, environ: Mapping[str, str]) -> str:
     """The service account's password. :raises ConfigError:"""
     if bool(identity.password_file) == bool(identity.password_env):
@@ -256,20 +256,21 @@ def password_of(identity: IdentityConfig, environ: Mapping[str, str]) -> str:
         return environ[identity.password_env]
     try:
         return Path(identity.password_file).read_text().strip()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"identity.password_file: {error}") from None
 
 
-def service_keys(path: Path) -> ServiceKeys:
+def service_keys(path: Path, used: Collection[str] = ()) -> ServiceKeys:
     """
     The keys in the file, which is made with a first one if it is not there.
 
     To begin with a new key, append it to the list; capabilities that were made with the older ones stay valid.
 
+    :param used: ids of keys without which capabilities in the store could not be shown any more.
     :raises ConfigError:
     """
     try:
-        if not path.exists():
+        if not path.exists() and not used:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_new_key_file(path)
         listed = json.loads(path.read_text())["keys"]
@@ -280,6 +281,11 @@ def service_keys(path: Path) -> ServiceKeys:
     if any(len(key) < SHORTEST_KEY for key in keys.values()) or len(keys) != len(listed):
         raise ConfigError(
             f"secrets.key_file: {path} must have keys of {SHORTEST_KEY} bytes or more, each with its own id"
+        )
+    if missing := set(used) - keys.keys():
+        raise ConfigError(
+            f"secrets.key_file: {path} lacks the keys {', '.join(sorted(missing))}, and capability URLs in the store were"
+            " made with them; put them back"
         )
     return ServiceKeys(keys, newest)
 

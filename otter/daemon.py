@@ -20,7 +20,7 @@ from otter.cloud.http import Http, make_client
 from otter.cloud.identity import Account, Identity, Impersonation, SingleTenant
 from otter.cloud.performer import Cloud
 from otter.cloud.throttle import Throttle
-from otter.config import Config, ConfigError, EngineName, IdentityStrategy, Secrets, load_config, load_secrets
+from otter.config import Config, ConfigError, EngineName, IdentityStrategy, load_config, password_of, service_keys
 from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
 from otter.coordination.interface import IMarks
@@ -61,17 +61,13 @@ class Options(UsageOptions):
         """The service that is configured. :raises UsageError: it cannot be, and why."""
         try:
             config = load_config(self.paths or ["config.json"], environ)
-            return make_service(config, load_secrets(config, environ), reactor)
-        except (ConfigError, CannotOpen, WrongVersion, KeysMissing) as error:
+            return make_service(config, password_of(config.identity, environ), reactor)
+        except (ConfigError, CannotOpen, WrongVersion) as error:
             raise UsageError(str(error)) from None
 
 
-class KeysMissing(Exception):
-    """There are capabilities in the store that this process could not show."""
-
-
 class Otter(MultiService):
-    """Starts from the ground up, and stops what runs before what it stands on."""
+    """Stops what runs before what it stands on."""
 
     def __init__(self, database: GroupCommit) -> None:
         super().__init__()
@@ -82,7 +78,7 @@ class Otter(MultiService):
         self.running = False
         for service in reversed(list(self)):
             yield service.stopService()
-        self.database.close()
+        yield self.database.close()
         log.info("otter-stopped")
 
 
@@ -106,16 +102,16 @@ class Listener(Service):
     async def _listen(self) -> None:
         try:
             self._port = await self.endpoint.listen(self.site)
-        except CannotListenError as error:
+        except (CannotListenError, OSError) as error:
             log.critical("cannot-listen", listen=self.where, error=str(error))
             os._exit(1)
 
 
-def make_service(config: Config, secrets: Secrets, reactor: Any) -> MultiService:
-    """Everything this process runs, wired and not yet started. :raises CannotOpen, WrongVersion, KeysMissing:"""
+def make_service(config: Config, password: str, reactor: Any) -> MultiService:
+    """Everything this process runs, wired and not yet started. :raises ConfigError, CannotOpen, WrongVersion:"""
     database = GroupCommit(reactor, Path(config.store.path))
     store = SQLiteStore(database)
-    require_keys(store, secrets)
+    keys = service_keys(Path(config.secrets.key_file), used_keys(store))
     marks = LocalMarks()
     limits = Limits(
         config.limits.absolute.maxGroups,
@@ -123,7 +119,7 @@ def make_service(config: Config, secrets: Secrets, reactor: Any) -> MultiService
         config.limits.absolute.maxWebhooksPerPolicy,
     )
     otter = Otter(database)
-    engine = make_engine(config, secrets, store, marks, reactor)
+    engine = make_engine(config, password, store, marks, reactor)
     engine.setServiceParent(otter)
     SelfHeal(store, marks, reactor, config.selfheal.interval).setServiceParent(otter)
     health = Health(store, config.engine.value)
@@ -132,7 +128,7 @@ def make_service(config: Config, secrets: Secrets, reactor: Any) -> MultiService
     operations = Operations(
         Groups(store, engine, limits, new_id),
         Policies(store, engine, reactor, limits, new_id),
-        Webhooks(store, secrets.keys, limits, new_id),
+        Webhooks(store, keys, limits, new_id),
     )
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
     site = ApiSite(make_app(operations, documents, limits, health.document).resource(), config.http.max_body)
@@ -141,7 +137,7 @@ def make_service(config: Config, secrets: Secrets, reactor: Any) -> MultiService
     return otter
 
 
-def make_engine(config: Config, secrets: Secrets, store: IStore, marks: IMarks, reactor: Any) -> Converger:
+def make_engine(config: Config, password: str, store: IStore, marks: IMarks, reactor: Any) -> Converger:
     """The engine that is configured: the only place that knows which."""
     rules = Rules(
         build_timeout=config.converger.build_timeout,
@@ -156,19 +152,19 @@ def make_engine(config: Config, secrets: Secrets, store: IStore, marks: IMarks, 
         probe=config.converger.error_probe,
         longest_probe=config.converger.longest_error_probe,
     )
-    run_pass = Pass(store, make_cloud(config, secrets, reactor), reactor, store.epoch, rules, pace)
+    run_pass = Pass(store, make_cloud(config, password, reactor), reactor, store.epoch, rules, pace)
     match config.engine:
         case EngineName.CONVERGENCE:
             at_once, grace = config.converger.passes_at_once, config.converger.stop_grace
             return Converger(marks, store, run_pass, reactor, config.converger.interval, at_once, grace)
 
 
-def make_cloud(config: Config, secrets: Secrets, reactor: Any) -> Cloud:
+def make_cloud(config: Config, password: str, reactor: Any) -> Cloud:
     client, _ = make_client(reactor)
     http = Http(client, reactor, config.cloud.timeout)
     url = config.identity.url.rstrip("/")
     admin_url = config.identity.admin_url.rstrip("/") or url
-    account = Account(url, admin_url, config.identity.username, secrets.password)
+    account = Account(url, admin_url, config.identity.username, password)
     impersonate = config.identity.strategy is IdentityStrategy.IMPERSONATION
     login = Impersonation(http, account) if impersonate else SingleTenant(http, account)
     identity = Identity(login, reactor, config.identity.cache_ttl)
@@ -177,15 +173,11 @@ def make_cloud(config: Config, secrets: Secrets, reactor: Any) -> Cloud:
     return Cloud(http, identity, throttle, reactor, config.region, names)
 
 
-def require_keys(store: IStore, secrets: Secrets) -> None:
-    """:raises KeysMissing:"""
+def used_keys(store: IStore) -> list[str]:
+    """The ids of the service keys that the store needs. Its reads do not wait, so they are known at once."""
     used: list[str] = []
     ensureDeferred(store.capability_key_ids()).addCallback(used.extend)
-    if missing := set(used) - secrets.keys.keys.keys():
-        raise KeysMissing(
-            f"secrets.key_file: the keys {', '.join(sorted(missing))} are missing, and capability URLs in the store were"
-            " made with them; put them back"
-        )
+    return used
 
 
 def new_id() -> str:
@@ -196,4 +188,7 @@ def makeService(options: Options) -> IService:
     """What ``twistd otter`` calls; the name is twistd's."""
     from twisted.internet import reactor
 
-    return options.make_service(reactor)
+    try:
+        return options.make_service(reactor)
+    except UsageError as error:
+        raise SystemExit(f"otter: {error}") from None

@@ -61,13 +61,13 @@ class ApiError(CloudError):
     """
     An answer with a status that was not asked for.
 
-    :ivar request: what was asked ("nova GET servers/detail").
+    :ivar failed: what did not come about ("Nova could not delete a server").
     """
 
     status: int
     body: str
     retry_after: float = 0.0
-    request: str = ""
+    failed: str = "The request failed"
 
     @property
     def message(self) -> str:
@@ -85,7 +85,7 @@ class ApiError(CloudError):
         return self.body.lstrip().startswith("{")
 
     def __str__(self) -> str:
-        return f"{self.request or 'The cloud'} was answered with {self.status}: {self.message[:LONGEST_QUOTE]}"
+        return f"{self.failed}; the answer was {self.status}: {self.message[:LONGEST_QUOTE]}"
 
 
 Rule = tuple[set[int], str, Callable[[str], CloudError]]

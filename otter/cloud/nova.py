@@ -63,7 +63,7 @@ def list_servers():
         if params in pages or len(pages) == MOST_PAGES:
             raise Unreachable("Nova's list of servers has no end")
         pages.append(params)
-        answer = yield request(SERVICE, "GET", "servers/detail", params=params)
+        answer = yield request(SERVICE, "list the servers", "GET", "servers/detail", params=params)
         some, params = understood("Nova", page_of)(answer)
         servers += some
     return pvector(servers)
@@ -72,7 +72,7 @@ def list_servers():
 def get_server(server_id: str) -> Effect:
     """Effect of one ``Server``; None if it does not exist."""
     return (
-        request(SERVICE, "GET", f"servers/{quote(server_id, '')}")
+        request(SERVICE, "show a server", "GET", f"servers/{quote(server_id, '')}")
         .on(error=classified(GET_ERRORS))
         .on(success=understood("Nova", lambda answer: server_of(answer["server"])))
         .on(error=catch(NoSuchServer, lambda gone: None))
@@ -92,7 +92,7 @@ def create_server(
     metadata = {**server.get("metadata", {}), **metadata_of(group_id, create_id, targets)}
     body = {"server": {**server, "name": name, "metadata": metadata}}
     return (
-        request(SERVICE, "POST", "servers", json=body, success=(202,), send_by=send_by)
+        request(SERVICE, "create a server", "POST", "servers", json=body, success=(202,), send_by=send_by)
         .on(error=classified(CREATE_ERRORS))
         .on(success=understood("Nova", lambda answer: str(answer["server"]["id"])))
     )
@@ -100,7 +100,8 @@ def create_server(
 
 def delete_server(server_id: str) -> Effect:
     """Effect of asking for a server's end; fine if it is gone already."""
-    return request(SERVICE, "DELETE", f"servers/{quote(server_id, '')}", success=(202, 204, 404))
+    path = f"servers/{quote(server_id, '')}"
+    return request(SERVICE, "delete a server", "DELETE", path, success=(202, 204, 404))
 
 
 def metadata_of(group_id: GroupId, create_id: str, targets: PSet[Target]) -> dict[str, str]:

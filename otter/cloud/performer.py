@@ -5,7 +5,6 @@ Cloud functions say *what* to ask; everything that is the same for all of them i
 """
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -16,14 +15,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from otter.cloud.errors import ApiError, CloudError, NotSent
+from otter.cloud.errors import ApiError, CloudError, NotSent, Unreachable
 from otter.cloud.http import Http
 from otter.cloud.identity import Access, Identity
 from otter.cloud.perform import awaiting
-from otter.cloud.request import CloudRequest
+from otter.cloud.request import CloudRequest, monotonic
 from otter.cloud.throttle import Throttle
 
 log = Logger()
+TITLES = {"nova": "Nova", "clb": "Cloud Load Balancers"}
+"""What owners call the services."""
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds (with jitter) before a request that is safe to repeat is tried again."""
 LONGEST_PAUSE = 30.0
@@ -45,7 +46,7 @@ class Cloud:
     clock: IReactorTime
     region: str
     names: Mapping[str, str]
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = monotonic
     random: Callable[[], float] = random.random
 
     def dispatcher(self, tenant: str, group: str) -> TypeDispatcher:
@@ -94,15 +95,18 @@ class Cloud:
 
     async def _send(self, tenant: str, access: Access, request: CloudRequest) -> Any:
         url = f"{access.endpoint(self.names[request.service], self.region)}/{request.path}"
+        failed = f"{TITLES[request.service]} could not {request.what}"
         await self.throttle.turn((tenant, request.service))
         if request.send_by is not None and self.monotonic() > request.send_by:
-            raise NotSent(f"{request.service} {request.method} {request.path} was not sent: its time was over")
+            raise NotSent(f"{failed}: the request was not sent, because its time was over")
         headers = {"x-auth-token": access.token}
         what = {"json": request.json, "params": request.params}
         try:
             return await self.http.exchange(request.method, url, request.success, headers, **what)
         except ApiError as error:
-            raise evolve(error, request=f"{request.service} {request.method} {request.path}") from None
+            raise evolve(error, failed=failed) from None
+        except (NotSent, Unreachable) as error:
+            raise type(error)(f"{failed}: {error}") from error
 
 
 def worth_repeating(error: CloudError) -> bool:

@@ -1,7 +1,6 @@
 """One pass: look, think, act, write down."""
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from secrets import token_hex
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from otter.cloud.errors import CloudError, Unreachable
 from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
+from otter.cloud.request import monotonic
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
@@ -72,7 +72,7 @@ class Pass:
     epoch: int = 0
     rules: Rules = field(factory=Rules)
     pace: Pace = field(factory=Pace)
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = monotonic
     random_name: Callable[[], str] = lambda: f"as{token_hex(4)}"
     random_id: Callable[[], str] = lambda: str(uuid4())
     chance: Callable[[], float] = random.random

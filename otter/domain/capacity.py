@@ -7,6 +7,8 @@ from otter.domain.errors import CannotExecutePolicy, GroupPaused
 from otter.domain.group import Group, GroupConfig
 from otter.domain.policy import ChangeBy, ChangeByPercent, Policy, SetTo
 
+EXECUTE = "execute a policy of"
+
 
 def decide(group: Group, policy: Policy, now: float) -> Group:
     """
@@ -16,8 +18,7 @@ def decide(group: Group, policy: Policy, now: float) -> Group:
     :raises CannotExecutePolicy: a cooldown is running, or nothing would change.
     """
     state = group.state
-    if state.paused:
-        raise GroupPaused(group.id, "execute a policy of")
+    refuse_paused(group, EXECUTE)
     if _cooling(state.group_touched, group.config.cooldown, now):
         raise CannotExecutePolicy(group.id, policy.id, "the group's cooldown is not over")
     if _cooling(state.policy_touched.get(policy.id), policy.cooldown, now):
@@ -26,6 +27,12 @@ def decide(group: Group, policy: Policy, now: float) -> Group:
     if target == state.desired:
         raise CannotExecutePolicy(group.id, policy.id, "the group already has that size")
     return group.asked(desired=target, group_touched=now, policy_touched=state.policy_touched.set(policy.id, now))
+
+
+def refuse_paused(group: Group, what: str) -> None:
+    """:param what: the user asked for. :raises GroupPaused:"""
+    if group.state.paused:
+        raise GroupPaused(group.id, what)
 
 
 def wanted_by(policy: Policy, current: int) -> int:

@@ -28,6 +28,7 @@ class NoSuchCapability(OtterError):
 
 class CannotExecutePolicy(OtterError):
     def __init__(self, group_id, policy_id, why):
+        self.why = why
         super().__init__(f"Cannot execute policy {policy_id} of group {group_id.group}: {why}")
 
 
@@ -87,4 +88,4 @@ class InvalidMinEntities(OtterError):
 
 
 class StoreUnavailable(OtterError):
-    """Nothing was stored, or nobody can say so for certain; asking again may help."""
+    """The store cannot be read, or nothing was stored; asking again later may help."""

@@ -50,7 +50,7 @@ class GroupState:
     Note [Divergence]: every request that should lead to a look at the cloud raises ``generation`` in the same write that
     stores the request. A pass that finds nothing left to do writes down, as ``converged_generation``, the generation that
     it *read*; so a request made meanwhile leaves the two unequal. A group is divergent if they differ, or if a pass asked
-    for another at ``look_at``. Nothing else says what is to be done: hints between services may all get lost.
+    for another at ``look_at``; one that is about to act does so beforehand, in case it dies. Nothing else says what is to be done: hints between services may all get lost.
 
     :ivar desired: how many servers the group should have.
     :ivar look_at: when the next pass is to be made (epoch seconds); None for at once if the group is divergent, else never.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from otter.domain.capacity import clamp
-from otter.domain.errors import GroupNotEmpty, GroupPaused
+from otter.domain.capacity import clamp, refuse_paused
+from otter.domain.errors import GroupNotEmpty, PoliciesOverLimit
 from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, config_of
 from otter.domain.launch import launch_of, require_service_net
 from otter.domain.limits import Limits, Page
@@ -24,9 +24,11 @@ class Groups:
     async def create(
         self, tenant: str, config: Mapping, launch: Mapping, policies: Sequence[Mapping]
     ) -> tuple[Group, list[Policy]]:
-        """A new group of its least size. :raises InvalidMinEntities, Invalid, GroupsOverLimit:"""
+        """A new group of its least size. :raises InvalidMinEntities, Invalid, GroupsOverLimit, PoliciesOverLimit:"""
         bounds, how = config_of(config), launch_of(launch)
         require_service_net(how)
+        if len(policies) > self.limits.policies_per_group:
+            raise PoliciesOverLimit(0, len(policies), self.limits.policies_per_group)
         state = GroupState(desired=clamp(bounds, 0))
         group = Group(GroupId(tenant, self.new_id()), bounds, how, state)
         stored = [policy_of(self.new_id(), document) for document in policies]
@@ -87,8 +89,7 @@ def bounded(group: Group, config: GroupConfig) -> Group:
 
 
 def unless_paused(group: Group) -> Group:
-    if group.state.paused:
-        raise GroupPaused(group.id, "converge")
+    refuse_paused(group, "converge")
     return group.asked()
 
 

@@ -1,18 +1,22 @@
 """Policies: keeping them, and executing them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
-from otter.domain.capacity import decide
-from otter.domain.errors import CannotExecutePolicy
+from otter.domain.capacity import EXECUTE, decide, refuse_paused
+from otter.domain.errors import CannotExecutePolicy, NoSuchCapability, StoreUnavailable
 from otter.domain.group import Group, GroupId
 from otter.domain.limits import Limits, Page
 from otter.domain.policy import Policy, policy_of
 from otter.domain.webhook import digest_of
 from otter.operations.engine import IEngine
 from otter.store.interface import IStore
+
+log = Logger()
 
 
 @frozen
@@ -31,21 +35,32 @@ class Policies:
         :raises NoSuchScalingGroup, GroupPaused:
         """
         now = self.clock.seconds()
+        facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id}
         try:
-            await self.store.change_group(group_id, lambda group: decide(group, policy, now))
-        except CannotExecutePolicy:
+            group = await self.store.change_group(group_id, lambda group: decide(group, policy, now))
+            log.info("policy-executed", desired=group.state.desired, **facts)
+        except CannotExecutePolicy as refusal:
+            log.info("policy-not-executed", why=refusal.why, **facts)
             await self.store.change_group(group_id, Group.asked)
             await self.engine.capacity_changed(group_id)
             raise
         await self.engine.capacity_changed(group_id)
 
     async def execute_by_id(self, group_id: GroupId, policy_id: str) -> None:
-        """``execute``, by the group's owner. :raises NoSuchPolicy:"""
+        """``execute``, by the group's owner. Whether the group is paused is told first. :raises NoSuchPolicy:"""
+        refuse_paused(await self.store.get_group(group_id), EXECUTE)
         await self.execute(group_id, await self.store.get_policy(group_id, policy_id))
 
     async def execute_capability(self, capability: str) -> None:
         """``execute``, by anyone who knows the capability. :raises NoSuchCapability:"""
-        await self.execute(*await self.store.find_capability(digest_of(capability)))
+        try:
+            group_id, policy = await self.store.find_capability(digest_of(capability))
+        except NoSuchCapability:
+            # While nothing can be stored, nobody learns by the answer which capabilities there are.
+            if self.store.trouble is not None:
+                raise StoreUnavailable(self.store.trouble) from None
+            raise
+        await self.execute(group_id, policy)
 
     async def create(self, group_id: GroupId, documents: Sequence[Mapping]) -> list[Policy]:
         """:raises NoSuchScalingGroup, PoliciesOverLimit:"""
@@ -68,3 +83,9 @@ class Policies:
     async def delete(self, group_id: GroupId, policy_id: str) -> None:
         """:raises NoSuchScalingGroup, NoSuchPolicy:"""
         await self.store.delete_policy(group_id, policy_id)
+        await self.store.change_group(group_id, partial(without_policy, policy_id))
+
+
+def without_policy(policy_id: str, group: Group) -> Group:
+    """``group`` without the memory of a policy that is no more."""
+    return evolve(group, state=evolve(group.state, policy_touched=group.state.policy_touched.discard(policy_id)))

@@ -59,8 +59,10 @@ def plan_servers(desired: Desired, fleet: Fleet, observed: Observed, tickets: Se
         yield CreateServer(ticket.create_id, ticket.name, desired.server, desired.targets)
     if missing > len(tickets):
         yield ConvergeLater(f"{missing - len(tickets)} more servers to create than one pass may")
-    if fleet.building or observed.pending:
+    if fleet.building:
         yield ConvergeLater("waiting for servers to become active")
+    if observed.pending:
+        yield ConvergeLater("Nova did not say what became of servers that it was asked to create", trouble=True)
     if desired.leaving and fleet.deleting:
         yield ConvergeLater("waiting for the last servers to disappear")
 

@@ -9,6 +9,7 @@ from twisted.web.iweb import IRequest
 
 from otter.domain.limits import Limits
 from otter.rest.bodies import answer
+from otter.rest.errors import RETRY_AFTER
 
 NAMESPACE = "http://docs.openstack.org/common/api/v1.0"
 
@@ -30,6 +31,8 @@ def about_routes(app: Klein, limits: Limits, health: Callable[[], dict[str, Any]
     @app.route("/health", methods=["GET"])
     async def show_health(request: IRequest) -> bytes:
         document = health()
+        if not document["healthy"]:
+            request.setHeader("retry-after", RETRY_AFTER)
         return answer(request, 200 if document["healthy"] else 503, document)
 
     @app.route("/", methods=["GET"])

@@ -22,7 +22,7 @@ DEEPEST = 64
 def json_body(request: IRequest, schema: Validator) -> Any:
     """The request's body, if it is what ``schema`` asks for. :raises InvalidJson: :raises Invalid:"""
     try:
-        body = json.loads(request.content.read(), parse_constant=_refuse_constant, parse_float=_finite)
+        body = json.loads(request.content.read().decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
         _refuse_what_cannot_be_kept(body)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(str(error)) from None
@@ -63,7 +63,7 @@ def page(request: IRequest, size: int) -> Page:
     limit, marker = query(request, "limit"), query(request, "marker")
     if limit is None:
         return Page(size, marker or "")
-    if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", limit):
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,4000}\s*", limit):
         raise InvalidQueryArgument(f'Invalid query argument for "limit": must be an integer, not {limit!r}')
     return Page(max(1, min(int(limit), size)), marker or "")
 

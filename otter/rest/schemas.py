@@ -88,7 +88,11 @@ SERVER = {
         },
     ],
 }
-LAUNCH_ARGS = closed({"server": SERVER}, {"loadBalancers": array(BALANCER, most=5) | {"uniqueItems": True}})
+DRAINING = {"type": "number", "minimum": 30, "maximum": 3600}
+LAUNCH_ARGS = closed(
+    {"server": SERVER},
+    {"loadBalancers": array(BALANCER, most=5) | {"uniqueItems": True}, "draining_timeout": DRAINING},
+)
 LAUNCH = closed({"type": {"const": "launch_server"}, "args": LAUNCH_ARGS})
 GROUP = closed(
     {"groupConfiguration": NEW_CONFIG, "launchConfiguration": LAUNCH}, {"scalingPolicies": array(POLICY, most=100)}

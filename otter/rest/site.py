@@ -35,6 +35,11 @@ class BoundedRequest(Request):
         if self.received <= self.max_body:
             super().handleContentChunk(data)
 
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        # Bodies are JSON, whatever they are said to be. Twisted would read forms, and hang up on bad ones.
+        self.requestHeaders.removeHeader(b"content-type")
+        super().requestReceived(command, path, version)
+
     def process(self) -> None:
         self.setHeader("x-response-id", self.response_id)
         self.setHeader("content-type", "application/json")

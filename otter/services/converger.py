@@ -1,6 +1,5 @@
 """The convergence engine: gives every divergent group its passes, one at a time for each group, many groups at once."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -40,7 +39,7 @@ class Converger(Service):
     grace: float = 5.0
     _in_hand: dict[GroupId, Deferred] = field(init=False, factory=dict)
     _calls: dict[GroupId, IDelayedCall] = field(init=False, factory=dict)
-    _queue: deque[GroupId] = field(init=False, factory=deque)
+    _queue: dict[GroupId, None] = field(init=False, factory=dict)
     _sweeper: LoopingCall = field(init=False)
 
     async def capacity_changed(self, group_id: GroupId) -> None:
@@ -75,7 +74,7 @@ class Converger(Service):
     async def _due(self) -> None:
         now = self.clock.seconds()
         for group_id, due in await self.store.divergent_groups(now + self.interval):
-            if self.running and group_id not in self._in_hand and group_id not in self._calls:
+            if self.running and not any(group_id in some for some in (self._in_hand, self._calls, self._queue)):
                 self._call(group_id, due - now)
 
     def _sweep(self) -> Deferred:
@@ -84,10 +83,11 @@ class Converger(Service):
 
     def _begin(self, group_id: GroupId) -> None:
         self._calls.pop(group_id, None)
+        self._queue.pop(group_id, None)
         if group_id in self._in_hand:
             return
         if len(self._in_hand) >= self.most_at_once:
-            self._queue.append(group_id)
+            self._queue[group_id] = None
             return
         running = self._in_hand[group_id] = ensureDeferred(self._pass(group_id))
         # Added afterwards: the coroutine may be finished before ``ensureDeferred`` returns.
@@ -111,4 +111,4 @@ class Converger(Service):
         elif result is not None and result.state.due is not None:
             self._call(group_id, result.state.due - self.clock.seconds())
         if self._queue:
-            self._begin(self._queue.popleft())
+            self._begin(next(iter(self._queue)))

@@ -8,7 +8,6 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from otter.coordination.interface import IMarks
-from otter.domain.errors import StoreUnavailable
 from otter.store.interface import IStore
 
 log = Logger()
@@ -38,8 +37,9 @@ class SelfHeal(Service):
         while self.running:
             try:
                 group_ids = await self.store.settled_groups()
-            except StoreUnavailable as error:
-                log.error("selfheal-postponed", error=str(error))
+            except Exception:
+                # The store, most likely. Whatever it was: the next sweep tries again.
+                log.failure("selfheal-postponed")
                 group_ids = []
             for group_id in group_ids:
                 await self.marks.mark(group_id)

@@ -1,6 +1,7 @@
 """Cloud Load Balancers. (docs/clouds.md, "Cloud Load Balancers".)"""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -45,17 +46,10 @@ def errors_of(lb_id: str) -> tuple:
 
 def list_nodes(lb_id: str) -> Effect:
     """Effect of the nodes on a balancer: a vector of ``Node``, empty if the balancer is gone."""
-
-    def node(document: dict[str, Any]) -> Node:
-        return Node(str(document["id"]), Target(lb_id, int(document["port"])), str(document["address"]))
-
-    def nodes(answer: dict) -> PVector[Node]:
-        return pvector(dict.fromkeys(map(node, answer["nodes"])))
-
     return (
-        request(SERVICE, "GET", nodes_of(lb_id))
+        request(SERVICE, f"list the nodes of {lb_id}", "GET", nodes_of(lb_id))
         .on(error=classified(errors_of(lb_id)))
-        .on(success=understood(CALLED, nodes))
+        .on(success=understood(CALLED, partial(nodes_in, lb_id)))
         .on(error=catch(BalancerGone, lambda gone: pvector()))
     )
 
@@ -64,7 +58,11 @@ def add_nodes(lb_id: str, nodes: Iterable[tuple[str, int]]) -> Effect:
     """Effect of adding (address, port) pairs. Fails with ``BalancerGone`` or ``BalancerFull``."""
     common = {"condition": "ENABLED", "weight": 1, "type": "PRIMARY"}
     body = {"nodes": [{"address": address, "port": port, **common} for address, port in sorted(nodes)]}
-    return request(SERVICE, "POST", nodes_of(lb_id), json=body, success=(202,)).on(error=classified(errors_of(lb_id)))
+    return (
+        request(SERVICE, f"add nodes to {lb_id}", "POST", nodes_of(lb_id), json=body, success=(202,))
+        .on(error=classified(errors_of(lb_id)))
+        .on(success=understood(CALLED, partial(nodes_in, lb_id)))
+    )
 
 
 def remove_nodes(lb_id: str, node_ids: Iterable[str]) -> Effect:
@@ -75,7 +73,23 @@ def remove_nodes(lb_id: str, node_ids: Iterable[str]) -> Effect:
     """
     params = {"id": sorted(node_ids)}
     return (
-        request(SERVICE, "DELETE", nodes_of(lb_id), params=params, success=(200, 202, 204))
+        request(SERVICE, f"remove nodes from {lb_id}", "DELETE", nodes_of(lb_id), params=params, success=(202, 204))
         .on(error=classified(errors_of(lb_id)))
+        .on(success=understood(CALLED, nothing_in))
         .on(error=catch(BalancerGone, lambda gone: None))
     )
+
+
+def nodes_in(lb_id: str, answer: dict[str, Any]) -> PVector[Node]:
+    """The nodes that an answer shows, each once."""
+    return pvector(
+        dict.fromkeys(
+            Node(str(node["id"]), Target(lb_id, int(node["port"])), str(node["address"])) for node in answer["nodes"]
+        )
+    )
+
+
+def nothing_in(answer: None) -> None:
+    """:raises ValueError: there is something in it."""
+    if answer is not None:
+        raise ValueError("the answer should be empty")

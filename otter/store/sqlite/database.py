@@ -17,10 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from otter.domain.errors import StoreUnavailable
-from otter.store.sqlite.schema import copy, migrate
+from otter.store.sqlite.schema import copy, migrate, private
 
 Work = Callable[[Callable[..., sqlite3.Cursor]], Any]
 LARGEST_BATCH = 500
+SECONDS_BETWEEN_PROBES = 1.0
+PROBE = "UPDATE epochs SET epoch = epoch"
 
 
 class CannotOpen(Exception):
@@ -113,6 +115,7 @@ class GroupCommit:
     _lock: Any = field(init=False)
     _queue: queue.SimpleQueue = field(init=False, factory=queue.SimpleQueue)
     _dead: threading.Event = field(init=False, factory=threading.Event)
+    _closed: Deferred = field(init=False, factory=Deferred)
 
     def __attrs_post_init__(self) -> None:
         """:raises CannotOpen, WrongVersion:"""
@@ -120,6 +123,7 @@ class GroupCommit:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = open(f"{self.path}.lock", "w")  # noqa: SIM115 - held for as long as the process lives
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            private(self.path)
             self._reader = connect(str(self.path))
             migrate(self._reader, self.path)
             self.epoch = begin_epoch(self._reader)
@@ -144,35 +148,45 @@ class GroupCommit:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The store cannot be read: {error}") from error
 
-    def close(self) -> None:
-        """Writes already asked for are still done."""
+    def close(self) -> Deferred:
+        """Fires when the file is left alone. Writes already asked for are still done."""
         self._queue.put(None)
+        return self._closed
 
     def _run(self) -> None:
         try:
             connection = connect(str(self.path))
-            while batch := self._next_batch():
-                answers, trouble = commit(connection, batch)
+            trouble = None
+            while (batch := self._next_batch(trouble)) is not None:
+                answers, trouble = commit(connection, batch, probe=trouble is not None)
                 self.reactor.callFromThread(self._deliver, answers, trouble)
             connection.close()
-            self._die("the store is closed")
+            why = "the store is closed"
         except BaseException as error:
             # Whatever it was: nobody may wait for this thread any more without being told.
-            self._die(f"the store's writer died: {error!r}")
-
-    def _next_batch(self) -> list[Waiting]:
-        """What has piled up, at least one; empty when the store is to be closed."""
-        batch = [self._queue.get()]
-        while len(batch) < LARGEST_BATCH and not self._queue.empty():
-            batch.append(self._queue.get())
-        if None in batch:
-            self._queue.put(None)
-        return [waiting for waiting in batch if waiting is not None]
-
-    def _die(self, why: str) -> None:
+            why = f"the store's writer died: {error!r}"
         self._dead.set()
-        self.reactor.callFromThread(self._deliver, [], why)
-        self.reactor.callFromThread(self._refuse_the_rest)
+        self.reactor.callFromThread(self._end, why)
+
+    def _next_batch(self, trouble: str | None) -> list[Waiting] | None:
+        """What has piled up; None when the store is to be closed. While there is trouble, nothing will do: see ``commit``."""
+        try:
+            first = self._queue.get(timeout=SECONDS_BETWEEN_PROBES if trouble else None)
+        except queue.Empty:
+            return []
+        batch = [first]
+        while batch[-1] is not None and len(batch) < LARGEST_BATCH and not self._queue.empty():
+            batch.append(self._queue.get())
+        if batch[-1] is None and len(batch) > 1:
+            self._queue.put(None)
+        return [waiting for waiting in batch if waiting is not None] if first is not None else None
+
+    def _end(self, why: str) -> None:
+        self.trouble = why
+        self._refuse_the_rest()
+        self._reader.close()
+        self._lock.close()
+        self._closed.callback(None)
 
     def _refuse_the_rest(self) -> None:
         while not self._queue.empty():
@@ -185,15 +199,22 @@ class GroupCommit:
             tell(value)
 
 
-def commit(connection: sqlite3.Connection, batch: list[Waiting]) -> tuple[list[tuple[Callable, Any]], str | None]:
+def commit(
+    connection: sqlite3.Connection, batch: list[Waiting], probe: bool
+) -> tuple[list[tuple[Callable, Any]], str | None]:
     """
-    Do the whole batch in one transaction. The answers: nobody may hear of one before all of them are durable.
+    Do the whole batch in one transaction. The answers: nobody may hear of one before all of them are durable; and what
+    trouble the store is in.
 
     A refusal by a transaction's own rules concerns it alone; when SQLite fails (the disk is full, say), all have failed.
+
+    :param probe: write something in any case, so that success proves that the store can be written.
     """
     answers: list[tuple[Callable, Any]] = []
     try:
         connection.execute("BEGIN IMMEDIATE")
+        if probe:
+            connection.execute(PROBE)
         for waiting in batch:
             try:
                 answers.append((waiting.done.callback, attempt(connection, waiting.work)))
@@ -204,7 +225,7 @@ def commit(connection: sqlite3.Connection, batch: list[Waiting]) -> tuple[list[t
             except Exception as refusal:
                 answers.append((waiting.done.errback, refusal))
         connection.execute("COMMIT")
-    except sqlite3.Error as failure:
+    except Exception as failure:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         unavailable = StoreUnavailable(f"Nothing can be stored: {failure}")

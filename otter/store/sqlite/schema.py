@@ -1,5 +1,6 @@
 """The tables, as numbered steps from an empty file to what this code reads."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,8 +49,14 @@ def migrate(connection: sqlite3.Connection, path: Path | None, migrations: Seque
         connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
 
 
+def private(path: Path) -> None:
+    """See to it that there is a file that only its owner may read: launch configurations may hold secrets."""
+    os.close(os.open(path, os.O_CREAT, 0o600))
+
+
 def copy(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the store, also while it is in use, into a new file that holds one moment of it."""
+    private(target)
     with sqlite3.connect(target) as new:
         connection.backup(new)
     new.close()
