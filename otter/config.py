@@ -54,6 +54,9 @@ SUCCESSORS = {
 """Keys of Rackspace Autoscale's configuration -> what to use here; None if there is nothing to configure any more."""
 
 
+NEEDED = "; capability URLs in the store were made with the keys {}: put them back"
+
+
 class ConfigError(Exception):
     """The configuration cannot be used; the text names the key."""
 
@@ -269,8 +272,10 @@ def service_keys(path: Path, used: Collection[str] = ()) -> ServiceKeys:
     :param used: ids of keys without which capabilities in the store could not be shown any more.
     :raises ConfigError:
     """
+    if used and not path.exists():
+        raise ConfigError(f"secrets.key_file: {path} is missing{NEEDED.format(', '.join(sorted(used)))}")
     try:
-        if not path.exists() and not used:
+        if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_new_key_file(path)
         listed = json.loads(path.read_text())["keys"]
@@ -283,10 +288,7 @@ def service_keys(path: Path, used: Collection[str] = ()) -> ServiceKeys:
             f"secrets.key_file: {path} must have keys of {SHORTEST_KEY} bytes or more, each with its own id"
         )
     if missing := set(used) - keys.keys():
-        raise ConfigError(
-            f"secrets.key_file: {path} lacks the keys {', '.join(sorted(missing))}, and capability URLs in the store were"
-            " made with them; put them back"
-        )
+        raise ConfigError(f"secrets.key_file: {path} is incomplete{NEEDED.format(', '.join(sorted(missing)))}")
     return ServiceKeys(keys, newest)
 
 

@@ -113,6 +113,7 @@ def understood(service: str, read: Callable[[Any], Any]) -> Callable[[Any], Any]
         try:
             return read(answer)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise Unreachable(f"{service} sent an answer that makes no sense: {json.dumps(answer)[:100]}") from error
+            # Not quoted: there may be a password in it.
+            raise Unreachable(f"{service} sent an answer that makes no sense") from error
 
     return try_to_read

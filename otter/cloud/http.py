@@ -96,8 +96,7 @@ class Http:
         try:
             return json.loads(body) if body else None
         except ValueError as error:
-            quote = body[:80].decode("utf-8", "replace")
-            raise Unreachable(f"{host_of(url)} sent an answer that is not JSON: {quote}") from error
+            raise Unreachable(f"{host_of(url)} sent an answer that is not JSON") from error
 
     async def _send(self, method: str, url: str, **what: Any) -> tuple[int, float, bytes]:
         response = await self.client.request(method, url, unbuffered=True, allow_redirects=False, **what)

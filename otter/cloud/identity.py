@@ -152,7 +152,7 @@ class Identity:
                 return self._known[tenant]
             except (CloudError, KeyError, TypeError, AttributeError) as error:
                 if pause is None:
-                    raise NotSent(f"Identity gives no access to tenant {tenant}: {error}") from error
+                    raise NotSent(f"Identity gives no access to tenant {tenant}: {reason(error)}") from error
                 await deferLater(self.clock, pause)
         raise AssertionError("the last try returns or raises")
 
@@ -168,3 +168,10 @@ def by_service(endpoints: list) -> dict[tuple[str, str], str]:
     for endpoint in endpoints:
         found.setdefault((endpoint["name"], endpoint.get("region", "")), endpoint["publicURL"].rstrip("/"))
     return found
+
+
+def reason(error: Exception) -> str:
+    """What went wrong with a login. Identity's own words are left out: they may repeat the password."""
+    if isinstance(error, ApiError):
+        return f"the answer was {error.status}"
+    return str(error) if isinstance(error, CloudError) else "the answer makes no sense"

@@ -104,7 +104,7 @@ class Cloud:
         try:
             return await self.http.exchange(request.method, url, request.success, headers, **what)
         except ApiError as error:
-            raise evolve(error, failed=failed) from None
+            raise evolve(error, failed=failed, body=without_secrets(error.body, request.json)) from None
         except (NotSent, Unreachable) as error:
             raise type(error)(f"{failed}: {error}") from error
 
@@ -114,3 +114,14 @@ def worth_repeating(error: CloudError) -> bool:
     if isinstance(error, ApiError):
         return error.status in (401, 408, 413, 429) or error.status >= 500
     return not error.terminal
+
+
+def without_secrets(text: str, sent: Any) -> str:
+    """``text``, an error's, without what only the server that was asked for may know, in case the service repeats it."""
+    server = sent.get("server", {}) if isinstance(sent, dict) else {}
+    personality = server.get("personality") or ()
+    secrets = [server.get("user_data"), server.get("adminPass"), *(file["contents"] for file in personality)]
+    for secret in secrets:
+        if isinstance(secret, str) and secret:
+            text = text.replace(secret, "...")
+    return text

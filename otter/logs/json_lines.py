@@ -18,7 +18,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 LEGACY = {"message", "isError", "failure", "why", "format", "printed", "system", "time"}
-CAPABILITY = re.compile(r"\b[0-9a-f]{64}\b")
+CAPABILITY = re.compile("[0-9a-fA-F]{64,}")
 
 
 @implementer(ILogObserver)

@@ -4,6 +4,7 @@ import re
 from functools import partial
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote, unquote, unquote_to_bytes
 from uuid import uuid4
 
 from twisted.logger import Logger
@@ -14,7 +15,8 @@ from otter.domain.errors import BodyTooLarge
 from otter.rest.errors import error_body
 
 log = Logger()
-CAPABILITY = re.compile(r"(/execute/[^/]*/)[^/?]*")
+CAPABILITY = re.compile("[0-9a-fA-F]{20,}")
+"""More hex digits in a row than any id has. Whatever is wrong with the URL around it, it may be somebody's secret."""
 
 
 class BoundedRequest(Request):
@@ -41,6 +43,7 @@ class BoundedRequest(Request):
         super().requestReceived(command, path, version)
 
     def process(self) -> None:
+        self.path = readable(self.path)
         self.setHeader("x-response-id", self.response_id)
         self.setHeader("content-type", "application/json")
         if self.received <= self.max_body:
@@ -61,17 +64,26 @@ class ApiSite(Site):
 
     def log(self, request: Any) -> None:
         """One line for each answer. A capability is as good as a password, so that part of the path is left out."""
-        path = request.uri.decode("ascii", "replace")
+        path = CAPABILITY.sub("...", unquote(unquote(request.uri.decode("ascii", "replace"))))
         took = round((perf_counter() - request.began) * 1000, 1)
         log.info(
             "request",
             method=request.method.decode("ascii", "replace"),
-            path=CAPABILITY.sub(r"\1...", path),
+            path=path,
             status=request.code,
             milliseconds=took,
             response_id=request.response_id,
             **owner_in(path),
         )
+
+
+def readable(path: bytes) -> bytes:
+    """``path``, so that it is UTF-8 below its quoting. What was not can lead nowhere, but it must not be an error either."""
+    try:
+        unquote_to_bytes(path).decode("utf-8")
+        return path
+    except UnicodeDecodeError:
+        return quote(unquote_to_bytes(path).decode("utf-8", "replace")).encode()
 
 
 def owner_in(path: str) -> dict[str, str]:

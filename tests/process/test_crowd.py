@@ -1,6 +1,7 @@
 """Many at once."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.rig.processes import HERE
 from tests.walks.api import link
-from tests.walks.documents import policy
+from tests.walks.documents import config, policy
 
 MANY = 200
 
@@ -65,6 +66,20 @@ def test_the_cooldown_lets_one_of_200_through(otter, api):
     statuses = [answer.split(b" ")[1] for answer in answers_to_all_at_once(otter.port, request)]
     assert (statuses.count(b"202"), statuses.count(b"403")) == (1, MANY - 1)
     assert api.desired(group) == 1
+
+
+def test_executions_and_new_configurations_at_the_same_time_all_count(api):
+    group = api.create_group(policy(), maxEntities=1000)
+    [up] = group["scalingPolicies"]
+
+    def change(number):
+        if number % 2:
+            return api("PUT", link(group) + "config", config(name=f"n{number}", maxEntities=1000)).status
+        return api.execute(up)
+
+    with ThreadPoolExecutor(16) as crowd:
+        assert list(crowd.map(change, range(100))) == [202, 204] * 50
+    assert api.desired(group) == 50
 
 
 def test_quotas_hold_for_a_crowd(lives):

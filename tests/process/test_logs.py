@@ -62,9 +62,8 @@ def test_a_hit_that_was_refused_is_logged_without_saying_so_to_the_caller(otter,
 def test_a_hit_says_whose_group_it_was_about(otter, api):
     group = api.create_group(policy())
     [hook] = api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
-    answer = api("POST", link(hook, "capability"))
-    request_id = answer.headers["x-response-id"]
-    [line] = until(lambda: [line for line in lines(otter) if line.get("response_id") == request_id])
+    api("POST", link(hook, "capability"))
+    [line] = until(lambda: [line for line in lines(otter) if line["event"] == "policy-executed"])
     assert (line.get("tenant"), line.get("group")) == (tenant_of(api), group["id"])
 
 

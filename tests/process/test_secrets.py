@@ -1,9 +1,11 @@
 """Capabilities, passwords and what servers are told in confidence: in no log, and in no file but where they must be."""
 
 import json
+import stat
 
 import pytest
 
+from tests.process.lives import BIN, key_file, said
 from tests.process.words import CREATE, LOGIN, Cloud
 from tests.rig.processes import until
 from tests.walks.api import Api, link
@@ -40,6 +42,14 @@ def test_using_a_webhook_in_every_way_leaves_no_capability_in_any_file(otter, ap
         for file in otter.store.parent.iterdir():
             assert capability_of(hook).encode() not in file.read_bytes(), file
     assert {file.name for file in otter.store.parent.iterdir()} >= {"otter.sqlite", "otter.log", "keys.json"}
+
+
+def test_what_is_kept_can_be_read_by_its_owner_alone(otter, api, hook, tmp_path):
+    """Launch configurations are in the store, word by word."""
+    assert said([str(BIN / "otter-store"), "backup", str(otter.store), str(tmp_path / "copy")])[0] == 0
+    files = [*otter.store.parent.glob("otter.sqlite*"), tmp_path / "copy", key_file(otter)]
+    assert len(files) >= 4
+    assert [file for file in files if stat.S_IMODE(file.stat().st_mode) & 0o077 and file.stat().st_size] == []
 
 
 def test_the_password_is_in_no_file_but_its_own(otter, api):

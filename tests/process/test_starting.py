@@ -8,7 +8,7 @@ import pytest
 
 from tests.process.lives import complaint, config_file, in_the_foreground, key_file, said
 from tests.rig.processes import answers
-from tests.walks.api import Api, link
+from tests.walks.api import link
 from tests.walks.documents import policy
 
 CHECK = [sys.executable, "-m", "otter", "config", "check"]
@@ -60,16 +60,29 @@ def test_a_store_in_a_place_that_is_no_folder_is_refused(lives):
     assert "/dev/null/otter.sqlite" in complaint(in_the_foreground(otter))
 
 
-def test_a_missing_key_is_named_when_capabilities_were_made_with_it(lives, otter):
-    api = Api(f"{otter.root}/t1")
+@pytest.fixture
+def keyless(otter, api):
+    """An otter that stopped, in whose store a capability is left, and the id of the key that it needs."""
     [up] = api.create_group(policy())["scalingPolicies"]
     api.create(link(up) + "webhooks", {"name": "hook"})
     otter.stop()
     [key] = json.loads(key_file(otter).read_text())["keys"]
-    key_file(otter).unlink()
+    return otter, key["id"]
+
+
+def test_a_missing_key_is_named_when_capabilities_were_made_with_it(keyless):
+    otter, key_id = keyless
+    key_file(otter).write_text(json.dumps({"keys": [{"id": "other", "key": "ab" * 32}]}))
     words = complaint(in_the_foreground(otter))
-    assert key["id"] in words
+    assert key_id in words
     assert "secrets.key_file" in words
+
+
+def test_a_missing_key_file_is_named_and_not_made_anew_when_capabilities_need_it(keyless):
+    otter, _ = keyless
+    key_file(otter).unlink()
+    assert str(key_file(otter)) in complaint(in_the_foreground(otter))
+    assert not key_file(otter).exists()
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"keys": []}', '{"keys": [{"id": "a", "key": "00"}]}', "[1]"])

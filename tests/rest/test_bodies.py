@@ -8,7 +8,7 @@ from otter.domain.errors import Invalid, InvalidJson, InvalidQueryArgument
 from otter.domain.limits import Page
 from otter.rest.bodies import DEEPEST, flag, json_body, page, url
 from otter.rest.schemas import CONFIG_BODY, LAUNCH_BODY, POLICIES_BODY, POLICY_BODY
-from otter.rest.site import CAPABILITY, owner_in
+from otter.rest.site import owner_in, readable
 
 SERVER = {"flavorRef": "2", "imageRef": "image"}
 
@@ -144,5 +144,6 @@ def test_a_path_tells_whose_it_is(path, owner):
     assert owner_in(path) == owner
 
 
-def test_a_capability_is_not_in_the_access_log():
-    assert CAPABILITY.sub(r"\1...", "/v1.0/execute/1/abc/?a=b") == "/v1.0/execute/1/.../?a=b"
+def test_a_path_that_is_no_utf_8_is_made_readable():
+    assert readable(b"/v1.0/%C3%A9/x") == b"/v1.0/%C3%A9/x"
+    assert readable(b"/v1.0/%C3%28/%ff") == b"/v1.0/%EF%BF%BD%28/%EF%BF%BD"

@@ -2,6 +2,7 @@
 
 import json
 from http.client import HTTPConnection
+from socket import create_connection
 from urllib.parse import urlsplit
 
 import pytest
@@ -164,3 +165,18 @@ def test_a_connection_can_be_used_after_a_body_that_was_too_long(otter, tenant):
         answer = connection.getresponse()
         assert (answer.status, bool(answer.read())) == (status, True)
     connection.close()
+
+
+@pytest.mark.parametrize(("size", "status"), [(MEBIBYTE, 400), (MEBIBYTE + 1, 413)])
+def test_who_asks_before_sending_a_long_body_is_answered(otter, tenant, size, status):
+    """As curl does it."""
+    url = urlsplit(otter.root)
+    head = f"POST /v1.0/{tenant}/groups HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\nExpect: 100-continue\r\n\r\n"
+    with create_connection((url.hostname, url.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(12) in (b"HTTP/1.1 100", f"HTTP/1.1 {status}".encode())
+        connection.sendall(b" " * size)
+        answer = b""
+        while f'"code": {status}'.encode() not in answer:
+            assert (some := connection.recv(65536)), answer
+            answer += some

@@ -43,7 +43,7 @@ def back_up(path: Path, target: Path) -> None:
         raise CannotOpen(f"{target} exists already" if path.exists() else f"there is no {path}")
     try:
         copy(sqlite3.connect(f"file:{path}?mode=ro", uri=True), target)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         target.unlink(missing_ok=True)
         raise CannotOpen(f"{path} could not be copied: {error}") from error
 
