@@ -178,5 +178,6 @@ def test_who_asks_before_sending_a_long_body_is_answered(otter, tenant, size, st
         connection.sendall(b" " * size)
         answer = b""
         while f'"code": {status}'.encode() not in answer:
-            assert (some := connection.recv(65536)), answer
+            some = connection.recv(65536)
+            assert some, answer
             answer += some

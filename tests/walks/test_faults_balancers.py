@@ -3,7 +3,7 @@
 import pytest
 
 from tests.rig.processes import until
-from tests.rig.proxying import cut, drop, garbage, html, stall
+from tests.rig.proxying import cut, delay, drop, drop_after, garbage, html, stall, status
 from tests.walks.groups import (
     born,
     converge,
@@ -20,6 +20,7 @@ from tests.walks.groups import (
 
 NO_LIST = [*map(garbage, ("{}", "[]", '"text"', '{"nodes": null}', '{"nodes": [5]}')), html(502), cut()]
 NOT_DONE = [garbage("[]"), garbage('"text"'), html(200), html(202), html(502), drop(), stall()]
+UNHEARD = [drop_after(), cut(), status(500, when="after"), delay(3, "after")]
 SOON = 15.0
 """Seconds in which an owner should have been told of a trouble that lasts."""
 NOBODY = "99999"
@@ -112,6 +113,26 @@ def test_nodes_that_are_said_to_be_removed_and_never_are_reported(hasty, cloud, 
     assert is_readable(message)
     proxy.clear(cloud.tenant)
     vanished(cloud, group)
+
+
+@pytest.mark.parametrize("fault", UNHEARD, ids=shown)
+def test_nodes_added_without_an_answer_are_not_added_twice(hasty, cloud, proxy, fault):
+    lb_id = cloud.create_balancer()
+    proxy.add(fault, tenant=cloud.tenant, operation="add_nodes", first=1)
+    group = hasty.create_group(cloud.tenant, 3, lb_ids=[lb_id])
+    whole(hasty, cloud, group, 3)
+    assert sorted(node["address"] for node in cloud.nodes(lb_id)) == sorted(cloud.addresses(group.id))
+
+
+@pytest.mark.parametrize("fault", [*UNHEARD, status(410, "gone", when="after")], ids=shown)
+@pytest.mark.parametrize("operation", ["remove_nodes", "delete_server"])
+def test_what_is_removed_without_an_answer_is_removed_all_the_same(hasty, cloud, proxy, operation, fault):
+    lb_id = cloud.create_balancer()
+    group = grown(hasty, cloud, 3, lb_ids=[lb_id])
+    proxy.add(fault, tenant=cloud.tenant, operation=operation, first=2)
+    hasty.resize(group.url, 1, 1)
+    whole(hasty, cloud, group, 1)
+    served_alone(cloud, group, lb_id)
 
 
 def test_one_unreadable_balancer_is_reported_while_servers_are_replaced(otter, cloud, proxy):
