@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -84,20 +85,21 @@ def build(folder: Path, session_pid: int, written: Path) -> None:
 
 def keep(folder: Path, session_pid: int) -> None:
     """Build the street and hold it until the session is gone."""
-    mimic = start_mimic(folder)
-    proxy = start_proxy(folder)
-    otter = Otter(folder / "otter", mimic.identity_url, **QUICK)
-    try:
+    with ExitStack() as built:
+        mimic = start_mimic(folder)
+        built.callback(mimic.kill)
+        proxy = start_proxy(folder)
+        built.callback(proxy.process.kill)
+        otter = Otter(folder / "otter", mimic.identity_url, **QUICK)
         otter.start()
-        street = Street(otter.url, otter.pid, str(otter.log), str(otter.store), mimic.identity_url, proxy.process.url)
+        built.callback(otter.kill)
+        files = str(otter.log), str(otter.store)
+        street = Street(otter.url, otter.pid, *files, mimic.identity_url, proxy.process.url)
         draft = folder / "street.draft"
         draft.write_text(json.dumps(asdict(street)))
         draft.rename(folder / "street.json")
         while lives(session_pid):
             time.sleep(0.2)
-    finally:
-        for process in (otter, proxy.process, mimic):
-            process.kill()
 
 
 def lives(pid: int) -> bool:
