@@ -19,7 +19,7 @@ from twisted.python.usage import UsageError
 from otter.cloud.http import Http, make_client
 from otter.cloud.identity import Account, Identity, Impersonation, SingleTenant
 from otter.cloud.performer import Cloud
-from otter.cloud.throttle import Throttle
+from otter.cloud.throttle import Doors, Throttle
 from otter.config import Config, ConfigError, EngineName, IdentityStrategy, load_config, password_of, service_keys
 from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
@@ -170,7 +170,7 @@ def make_cloud(config: Config, password: str, reactor: Any) -> Cloud:
     identity = Identity(login, reactor, config.identity.cache_ttl)
     throttle = Throttle(reactor, config.cloud.rate, config.cloud.burst)
     names = {"nova": config.services.nova, "clb": config.services.clb}
-    return Cloud(http, identity, throttle, reactor, config.region, names)
+    return Cloud(http, identity, throttle, Doors(reactor), reactor, config.region, names)
 
 
 def used_keys(store: IStore) -> list[str]:

@@ -85,7 +85,8 @@ class ApiError(CloudError):
         return self.body.lstrip().startswith("{")
 
     def __str__(self) -> str:
-        return f"{self.failed}; the answer was {self.status}: {self.message[:LONGEST_QUOTE]}"
+        words = f": {self.message[:LONGEST_QUOTE]}" if self.message else ""
+        return f"{self.failed}; the answer was {self.status}{words}"
 
 
 Rule = tuple[set[int], str, Callable[[str], CloudError]]

@@ -49,7 +49,7 @@ NETWORKS = (
     r"(?=Exactly 1 isolated network\(s\) must be attached|Networks \(.*\) (not allowed|required but missing))"
 )
 CREATE_ERRORS = (
-    ({400}, "", lambda message: InvalidServer(f"Server launch configuration is invalid: {message}")),
+    ({400}, r"(?!\s*<)", lambda message: InvalidServer(f"Server launch configuration is invalid: {message}")),
     ({403}, NETWORKS, lambda message: InvalidServer(f"Server launch configuration is invalid: {last_line(message)}")),
     ({403}, "Quota exceeded for ", lambda message: OverQuota(f"Servers cannot be created: {message}")),
 )
@@ -115,9 +115,22 @@ def metadata_of(group_id: GroupId, create_id: str, targets: PSet[Target]) -> dic
 
 def page_of(answer: Mapping[str, Any]) -> tuple[list[Server], dict[str, list[str]] | None]:
     """The servers on one page of a list, and the parameters of the next page; None if there is none."""
-    servers = [server_of(document) for document in answer["servers"]]
+    servers = [server_of(document) for document in answer["servers"] if not is_odd_stranger(document)]
     following = [link["href"] for link in answer.get("servers_links", ()) if link["rel"] == "next"]
-    return servers, parse_qs(urlsplit(following[0]).query) if following and servers else None
+    return servers, parse_qs(urlsplit(following[0]).query) if following and answer["servers"] else None
+
+
+def is_odd_stranger(document: Any) -> bool:
+    """Whether this is a server of nobody's group that we cannot make sense of. It is no reason not to see the others."""
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        return False
+    if document["metadata"].keys() & {GROUP_KEY, OLD_GROUP_KEY}:
+        return False
+    try:
+        server_of(document)
+        return False
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return True
 
 
 def server_of(document: Mapping[str, Any]) -> Server:

@@ -20,15 +20,15 @@ from otter.cloud.http import Http
 from otter.cloud.identity import Access, Identity
 from otter.cloud.perform import awaiting
 from otter.cloud.request import CloudRequest, monotonic
-from otter.cloud.throttle import Throttle
+from otter.cloud.throttle import Doors, Throttle
 
 log = Logger()
 TITLES = {"nova": "Nova", "clb": "Cloud Load Balancers"}
 """What owners call the services."""
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds (with jitter) before a request that is safe to repeat is tried again."""
-LONGEST_PAUSE = 30.0
-"""Seconds; a service that wants us to wait for longer is left to a later pass."""
+LONGEST_PAUSE = 5.0
+"""Seconds; a service that wants us to wait for longer is left to a later pass, so that nothing else waits for it."""
 
 
 @frozen
@@ -43,6 +43,7 @@ class Cloud:
     http: Http
     identity: Identity
     throttle: Throttle
+    doors: Doors
     clock: IReactorTime
     region: str
     names: Mapping[str, str]
@@ -96,6 +97,9 @@ class Cloud:
     async def _send(self, tenant: str, access: Access, request: CloudRequest) -> Any:
         url = f"{access.endpoint(self.names[request.service], self.region)}/{request.path}"
         failed = f"{TITLES[request.service]} could not {request.what}"
+        door = (tenant, request.service, request.method, request.path)
+        if wait := self.doors.closed_for(door):
+            raise NotSent(f"{failed}, and asked not to be asked again for another {wait:.0f} seconds")
         await self.throttle.turn((tenant, request.service))
         if request.send_by is not None and self.monotonic() > request.send_by:
             raise NotSent(f"{failed}: the request was not sent, because its time was over")
@@ -104,6 +108,8 @@ class Cloud:
         try:
             return await self.http.exchange(request.method, url, request.success, headers, **what)
         except ApiError as error:
+            if error.retry_after:
+                self.doors.close(door, error.retry_after)
             raise evolve(error, failed=failed, body=without_secrets(error.body, request.json)) from None
         except (NotSent, Unreachable) as error:
             raise type(error)(f"{failed}: {error}") from error

@@ -6,6 +6,7 @@ from typing import Any, assert_never, get_args
 
 from attrs import frozen
 from effect import Constant, Effect, TypeDispatcher, catch, parallel, sync_performer
+from pyrsistent import PMap, pmap
 
 from otter.cloud import nova
 from otter.cloud.balancers import clb
@@ -28,17 +29,15 @@ class Outcome:
     :ivar reasons: sentences for the owner, sorted, about what will not mend by itself. There may be some even though the
         pass goes on: one deleted load balancer is to be reported, but must not stop the healing of everything else.
     :ivar troubles: the same about what may well mend by itself; the owner is told if it lasts.
-    :ivar created: ids of servers that Nova promised.
-    :ivar settled: ids of creates of which it is known whether Nova obeys.
-    :ivar retry_after: seconds that a service asked us to wait.
+    :ivar promised: create id -> id of the server that Nova promised.
+    :ivar refused: ids of creates that come to nothing.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
-    created: frozenset[str] = frozenset()
-    settled: frozenset[str] = frozenset()
-    retry_after: float = 0.0
+    promised: PMap[str, str] = pmap()
+    refused: frozenset[str] = frozenset()
 
 
 @frozen
@@ -101,9 +100,8 @@ def judge(results: Sequence[Result]) -> Outcome:
         Verdict.FAILED if len(terminal) == len(results) else Verdict.AGAIN,
         reasons=sentences(terminal),
         troubles=tuple(sorted({*sentences([error for error in errors if not error.terminal]), *waits})),
-        created=frozenset(result.value for _, result in creates if result.error is None),
-        settled=frozenset(create_id for create_id, result in creates if is_answer(result.error)),
-        retry_after=max((error.retry_after for error in errors), default=0.0),
+        promised=pmap({create_id: result.value for create_id, result in creates if result.error is None}),
+        refused=frozenset(create_id for create_id, result in creates if is_refusal(result.error)),
     )
 
 
@@ -111,7 +109,7 @@ def judge_blindness(error: CloudError) -> Outcome:
     """What a pass came to that could not even look at the group's servers."""
     if error.terminal:
         return Outcome(Verdict.FAILED, reasons=(error.user_message,))
-    return Outcome(Verdict.AGAIN, troubles=(error.user_message,), retry_after=error.retry_after)
+    return Outcome(Verdict.AGAIN, troubles=(error.user_message,))
 
 
 def sentences(errors: Sequence[CloudError]) -> tuple[str, ...]:
@@ -119,8 +117,10 @@ def sentences(errors: Sequence[CloudError]) -> tuple[str, ...]:
     return tuple(sorted({error.user_message for error in errors}))
 
 
-def is_answer(error: CloudError | None) -> bool:
-    """Whether it is certain what becomes of a create. After a 5xx or a lost answer the server may come into being."""
-    if error is None or error.terminal or not error.sent:
+def is_refusal(error: CloudError | None) -> bool:
+    """Whether it is certain that a create comes to nothing. After a 5xx or a lost answer there may be a server yet."""
+    if error is None:
+        return False
+    if error.terminal or not error.sent:
         return True
     return isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 408

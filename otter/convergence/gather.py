@@ -20,15 +20,16 @@ def gather(group_id: GroupId, now: float, roster: Roster):
     """
     Effect of what there is of the group: its servers, and the nodes on the load balancers that they belong on.
 
-    A known server that is missing from the list is asked for by its id: lists lag, and may even go back in time. One that is
-    really gone is still observed for as long as a load balancer may send traffic to where it was.
+    A known or promised server that is missing from the list is asked for by its id: lists lag, and may even go back in
+    time. A known one that is really gone is still observed while a load balancer may send traffic to where it was.
     """
     listed = yield nova.list_servers()
     present = {server.id: server for server in listed}
-    missing = sorted(set(roster.known) - present.keys())
+    promised = {create.server_id for create in roster.creates.values() if create.server_id is not None}
+    missing = sorted({*roster.known, *promised} - present.keys())
     found = yield parallel(nova.get_server(server_id) for server_id in missing)
     present |= {server.id: server for server in found if server is not None}
-    vanished = {server_id: roster.known[server_id] for server_id in missing if server_id not in present}
+    vanished = {id: roster.known[id] for id in missing if id in roster.known and id not in present}
     ours = [server for server in present.values() if server.group_id == group_id.group]
     ours += ghosts(vanished, present.values())
 
@@ -66,20 +67,24 @@ def ghosts(vanished: Mapping[str, Place], present: Collection[Server]) -> list[S
 
 def pending(roster: Roster, now: float, present: Collection[Server]) -> frozenset[str]:
     """Ids of the creates that may still turn up. See Note [Creates in flight]."""
+    servers = {server.id for server in present}
     ids = {server.create_id for server in present}
     names = {server.name for server in present}
     return frozenset(
         create.id
         for create in roster.creates.values()
-        if create.id not in ids and create.name not in names and now < create.resolve_by
+        if create.server_id not in servers and create.id not in ids and create.name not in names
+        if now < create.resolve_by
     )
 
 
 def late(roster: Roster, ours: Sequence[Server]) -> frozenset[str]:
     """Ids of the servers that nobody was waiting for any more."""
-    names = {create.name for create in roster.creates.values()}
+    creates = roster.creates.values()
+    awaited = {create.server_id for create in creates} | set(roster.known)
+    names = {create.name for create in creates}
     return frozenset(
         server.id
         for server in ours
-        if server.id not in roster.known and server.create_id not in roster.creates and server.name not in names
+        if server.id not in awaited and server.create_id not in roster.creates and server.name not in names
     )

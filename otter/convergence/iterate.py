@@ -86,6 +86,7 @@ class Pass:
         group = await self.store.get_group(group_id, even_deleting=True)
         if group.state.resting:
             return group
+        began = self.clock.seconds()
         seen = await self._guarded(group)
         self._tell(group_id, seen)
         if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
@@ -94,9 +95,9 @@ class Pass:
         now, chance = self.clock.seconds(), self.chance()
 
         def after(current: Group) -> Group:
-            state = state_after(current.state, group.state.generation, seen.outcome, now, self.rules.patience)
+            state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
-                state = self.pace.next_look(state, seen.outcome, now, chance)
+                state = self.pace.next_look(state, seen.outcome.verdict, now, chance)
             roster = current.roster
             if seen.observed is not None:
                 roster = roster_after(

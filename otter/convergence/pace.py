@@ -2,7 +2,7 @@
 
 from attrs import evolve, frozen
 
-from otter.convergence.execute import Outcome, Verdict
+from otter.convergence.execute import Verdict
 from otter.domain.group import GroupState
 
 
@@ -18,20 +18,19 @@ class Pace:
     probe: float = 60.0
     longest_probe: float = 900.0
 
-    def next_look(self, state: GroupState, outcome: Outcome, now: float, chance: float) -> GroupState:
+    def next_look(self, state: GroupState, verdict: Verdict, now: float, chance: float) -> GroupState:
         """
-        ``state`` with the moment of the next look after a pass that came to ``outcome``.
+        ``state`` with the moment of the next look after a pass that ended in ``verdict``.
 
         :param chance: from 0 to 1; spreads the looks, so that groups that failed together do not come back together.
         """
         jitter = 0.75 + chance / 2
-        asked_to_wait = min(outcome.retry_after, self.longest_probe)
-        match outcome.verdict:
+        match verdict:
             case Verdict.DONE:
                 return evolve(state, look_at=None, tries=0, refusals=0)
             case Verdict.AGAIN:
                 wait = min(self.interval, self.first * 2 ** min(state.tries, 20)) * jitter
-                return evolve(state, look_at=now + max(wait, asked_to_wait), tries=state.tries + 1, refusals=0)
+                return evolve(state, look_at=now + wait, tries=state.tries + 1, refusals=0)
             case Verdict.FAILED:
                 wait = min(self.longest_probe, self.probe * 2 ** min(state.refusals, 20)) * jitter
                 return evolve(state, look_at=now + wait, tries=0, refusals=state.refusals + 1)

@@ -22,15 +22,18 @@ def before(group: Group, creates: Mapping[str, Create], now: float) -> Group:
     return evolve(group, roster=roster, state=evolve(group.state, look_at=look_at))
 
 
-def state_after(state: GroupState, generation: int, outcome: Outcome, now: float, patience: float) -> GroupState:
+def state_after(
+    state: GroupState, generation: int, outcome: Outcome, began: float, now: float, patience: float
+) -> GroupState:
     """
     ``state`` with what a pass came to. See Note [Divergence].
 
     :param generation: the one that the pass read.
+    :param began: when the pass did; ``now`` it is over.
     :param patience: seconds that a trouble must last before the owner is told.
     """
     failing = bool(outcome.reasons or outcome.troubles)
-    since = (state.failing_since or now) if failing else None
+    since = (state.failing_since or began) if failing else None
     lasting = since is not None and now - since >= patience
     reasons = (*outcome.reasons, *(outcome.troubles if lasting else ()))
     status = Status.ERROR if reasons else Status.ACTIVE
@@ -49,13 +52,19 @@ def roster_after(roster: Roster, read: Roster, observed: Observed, fleet: Fleet,
 
     :param read: the roster as it was when the pass began.
     """
-    settled = outcome.settled | (set(read.creates) - observed.pending)
+    settled = outcome.refused | (set(read.creates) - observed.pending)
     served = {(node.target, node.address) for node in observed.nodes}
     active = (s for s in fleet.serving if all((target, s.address) in served for target in s.targets))
     return Roster(
         active=pvector(Member(server.id, server.links) for server in active),
-        known=places(observed, fleet).update({server_id: Place() for server_id in outcome.created}),
-        creates=pmap({id: create for id, create in roster.creates.items() if id not in settled}),
+        known=places(observed, fleet),
+        creates=pmap(
+            {
+                id: evolve(create, server_id=outcome.promised.get(id, create.server_id))
+                for id, create in roster.creates.items()
+                if id not in settled
+            }
+        ),
     )
 
 

@@ -11,19 +11,21 @@ from otter.domain.balancers import Target
 @frozen
 class Create:
     """
-    A create that was decided and whose fate is not known. It counts as a server until it is resolved.
+    A create that was decided and whose server was not seen yet. It counts as a server until it is resolved.
 
-    Note [Creates in flight]: the record is stored before the request is sent. Nova's yes or no removes it. Anything else
-    (a lost answer, a 5xx, our death) leaves it, and it is resolved by the server that turns up with its id in the metadata
-    or, failing that, with exactly its name. If none has by ``resolve_by``, another may be created in its place; what arrives
-    later still is a member like any other, and the first to go if it is one too many. ``send_by`` makes that safe: whoever
-    wrote the record sends nothing after it, however long the process was stopped in between.
+    Note [Creates in flight]: the record is stored before the request is sent. Nova's no removes it; Nova's yes adds the id
+    of the server. Anything else (a lost answer, a 5xx, our death) leaves it as it is. It is resolved by the server that
+    turns up: with the promised id, with the create's id in its metadata or, failing that, with exactly its name. If none
+    has by ``resolve_by``, another may be created in its place; what arrives later still is a member like any other, and the
+    first to go if it is one too many. ``send_by`` makes that safe: whoever wrote the record sends nothing after it, however
+    long the process was stopped in between.
 
     :ivar id: unique; also in the server's metadata.
     :ivar generation: the group's, when the create was decided.
     :ivar epoch: which start of which process decided it.
     :ivar send_by: after this the request is not sent any more (epoch seconds).
     :ivar resolve_by: after this the request is not believed in any more (epoch seconds).
+    :ivar server_id: what Nova promised; None if its answer is not known.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Create:
     epoch: int
     send_by: float
     resolve_by: float
+    server_id: str | None = None
 
 
 @frozen
@@ -54,7 +57,7 @@ class Member:
 class Roster:
     """
     Note [What we know of servers]: a listing may be older than the one before, so a server is known, by its id, from the
-    moment Nova promised or listed it until Nova answers 404 for that very id *and* no load balancer has its address left.
+    moment Nova showed it until Nova answers 404 for that very id *and* no load balancer has its address left.
 
     :ivar active: the servers that were in service when the group was last looked at.
     :ivar known: server id -> where it was last seen.

@@ -62,7 +62,9 @@ def plan_servers(desired: Desired, fleet: Fleet, observed: Observed, tickets: Se
     if fleet.building:
         yield ConvergeLater("waiting for servers to become active")
     if observed.pending:
-        yield ConvergeLater("Nova did not say what became of servers that it was asked to create", trouble=True)
+        yield ConvergeLater("Nova does not show servers that it was asked to create", trouble=True)
+    if any(server.state is ServerState.BROKEN for server in fleet.leaving):
+        yield ConvergeLater("Servers are in the state ERROR or SHUTOFF; they are being replaced", trouble=True)
     if desired.leaving and fleet.deleting:
         yield ConvergeLater("waiting for the last servers to disappear")
 

@@ -46,7 +46,7 @@ def grown(otter: Client, cloud: Cloud, size: int, **more: Any) -> OwnedGroup:
 def whole(otter: Client, cloud: Cloud, group: OwnedGroup, size: int) -> set[str]:
     """The ids of the group's servers, as soon as otter and Nova agree that it has just ``size``, and that all is well."""
 
-    def servers_if_whole() -> list[Mapping[str, Any]] | None:
+    def servers_if_whole() -> list[list[dict]] | None:
         state = otter.state(group.url)
         if (state["status"], state["desiredCapacity"], state["activeCapacity"]) != ("ACTIVE", size, size):
             return None

@@ -98,16 +98,6 @@ def test_a_deletion_that_is_answered_with_nonsense_is_reported_and_outlived(hast
     assert len(born(cloud, group)) == 3
 
 
-def test_deletions_that_are_accepted_and_never_made_are_reported(hasty, cloud, proxy):
-    group = grown(hasty, cloud, 2)
-    proxy.add(status(204), tenant=cloud.tenant, operation="delete_server")
-    hasty.resize(group.url, 1, 1)
-    [message] = sick(hasty, group, SOON)
-    assert is_readable(message)
-    proxy.clear(cloud.tenant)
-    whole(hasty, cloud, group, 1)
-
-
 def test_one_trouble_with_deletions_is_reported_once_however_many_servers_it_concerns(otter, cloud, proxy):
     group = grown(otter, cloud, 3)
     proxy.add(status(500), tenant=cloud.tenant, operation="delete_server")

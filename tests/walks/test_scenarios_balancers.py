@@ -2,7 +2,7 @@
 
 from tests.rig.mimic import address_of
 from tests.rig.processes import until
-from tests.rig.proxying import garbage, status
+from tests.rig.proxying import status
 from tests.walks.groups import born, converge, grown, look_again, served_alone, vanished, whole
 
 
@@ -121,21 +121,6 @@ def test_a_node_stays_if_somebody_else_has_the_deleted_servers_address(otter, cl
     look_again(otter, proxy, group)
     assert nodes_by_address(cloud, lb_id)[address_of(gone)] == node
     served_alone(cloud, group, lb_id, [address_of(gone)])
-
-
-def test_an_unreadable_balancer_does_not_stop_servers_being_replaced(otter, cloud, proxy):
-    unreadable, readable = cloud.create_balancer(), cloud.create_balancer()
-    group = grown(otter, cloud, 2, lb_ids=[unreadable, readable])
-    reading = f"loadbalancers/{unreadable}/nodes"
-    broken = proxy.add(garbage("[]"), tenant=cloud.tenant, operation="list_nodes", path=reading)
-    gone = cloud.servers(group.id)[0]
-    cloud.delete_server(gone["id"])
-    until(lambda: len(cloud.servers(group.id)) == 2, 30, saying="it is replaced")
-    served_alone(cloud, group, readable)
-    assert len(born(cloud, group)) == 3
-    proxy.remove(broken)
-    assert gone["id"] not in whole(otter, cloud, group, 2)
-    served_alone(cloud, group, unreadable)
 
 
 def test_eleven_servers_leave_their_balancer_ten_nodes_at_a_time(otter, cloud):
