@@ -35,11 +35,10 @@ class Policies:
         :raises NoSuchScalingGroup, GroupPaused:
         """
         now = self.clock.seconds()
-        facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id}
         try:
-            group = await self.store.change_group(group_id, lambda group: decide(group, policy, now))
-            log.info("policy-executed", desired=group.state.desired, **facts)
+            await self.store.change_group(group_id, lambda group: decide(group, policy, now))
         except CannotExecutePolicy as refusal:
+            facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id}
             log.info("policy-not-executed", why=refusal.why, **facts)
             await self.store.change_group(group_id, Group.asked)
             await self.engine.capacity_changed(group_id)
@@ -51,8 +50,8 @@ class Policies:
         refuse_paused(await self.store.get_group(group_id), EXECUTE)
         await self.execute(group_id, await self.store.get_policy(group_id, policy_id))
 
-    async def execute_capability(self, capability: str) -> None:
-        """``execute``, by anyone who knows the capability. :raises NoSuchCapability:"""
+    async def execute_capability(self, capability: str) -> GroupId:
+        """``execute``, by anyone who knows the capability; the group whose policy it was. :raises NoSuchCapability:"""
         try:
             group_id, policy = await self.store.find_capability(digest_of(capability))
         except NoSuchCapability:
@@ -61,6 +60,7 @@ class Policies:
                 raise StoreUnavailable(self.store.trouble) from None
             raise
         await self.execute(group_id, policy)
+        return group_id
 
     async def create(self, group_id: GroupId, documents: Sequence[Mapping]) -> list[Policy]:
         """:raises NoSuchScalingGroup, PoliciesOverLimit:"""

@@ -8,6 +8,7 @@ from otter.domain.errors import OtterError, StoreUnavailable
 from otter.domain.group import GroupId
 from otter.operations.policies import Policies
 from otter.rest.bodies import answer
+from otter.rest.site import note_owner
 
 log = Logger()
 
@@ -16,7 +17,8 @@ def execute_routes(app: Klein, policies: Policies) -> None:
     @app.route("/v1.0/execute/<version>/<capability>", methods=["POST"])
     async def execute_capability(request: IRequest, version: str, capability: str) -> bytes:
         try:
-            await policies.execute_capability(capability)
+            group_id = await policies.execute_capability(capability)
+            note_owner(request, group_id)
         except StoreUnavailable:
             raise  # nothing was stored: the caller had better ask again
         except OtterError as refusal:

@@ -2,16 +2,18 @@
 
 import re
 from functools import partial
+from random import getrandbits
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes
-from uuid import uuid4
+from uuid import UUID
 
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from otter.domain.errors import BodyTooLarge
+from otter.domain.group import GroupId
 from otter.rest.errors import error_body
 
 log = Logger()
@@ -27,7 +29,8 @@ class BoundedRequest(Request):
         self.max_body = max_body
         self.received = 0
         self.began = perf_counter()
-        self.response_id = str(uuid4())
+        self.response_id = str(UUID(int=getrandbits(128), version=4))
+        self.owner: dict[str, str] = {}
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(0 if length is not None and length > self.max_body else length)
@@ -73,8 +76,13 @@ class ApiSite(Site):
             status=request.code,
             milliseconds=took,
             response_id=request.response_id,
-            **owner_in(path),
+            **(request.owner or owner_in(path)),
         )
+
+
+def note_owner(request: Any, group_id: GroupId) -> None:
+    """Let the log line say whose request it was; a capability's path does not."""
+    request.owner = {"tenant": group_id.tenant, "group": group_id.group}
 
 
 def readable(path: bytes) -> bytes:

@@ -63,7 +63,7 @@ def test_a_hit_says_whose_group_it_was_about(otter, api):
     group = api.create_group(policy())
     [hook] = api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
     api("POST", link(hook, "capability"))
-    [line] = until(lambda: [line for line in lines(otter) if line["event"] == "policy-executed"])
+    [line] = until(lambda: [line for line in lines(otter) if "/execute/" in line.get("path", "")])
     assert (line.get("tenant"), line.get("group")) == (tenant_of(api), group["id"])
 
 
