@@ -29,7 +29,7 @@ from otter.domain.limits import Limits
 from otter.operations.groups import Groups
 from otter.operations.policies import Policies
 from otter.operations.webhooks import Webhooks
-from otter.rest.app import Operations, make_app
+from otter.rest.app import Operations, make_root
 from otter.rest.documents import Documents
 from otter.rest.site import ApiSite
 from otter.services.converger import Converger
@@ -131,7 +131,7 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
         Webhooks(store, keys, limits, new_id),
     )
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
-    site = ApiSite(make_app(operations, documents, limits, health.document).resource(), config.http.max_body)
+    site = ApiSite(make_root(operations, documents, limits, health.document), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
     log.info("otter-made", engine=config.engine.value, listen=config.listen, store=config.store.path, pid=os.getpid())
     return otter

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 from klein import Klein
+from twisted.web.resource import Resource
 
 from otter.domain.limits import Limits
 from otter.operations.groups import Groups
@@ -13,7 +14,7 @@ from otter.operations.webhooks import Webhooks
 from otter.rest.about import about_routes
 from otter.rest.documents import Documents
 from otter.rest.errors import error_routes
-from otter.rest.execute import execute_routes
+from otter.rest.execute import CapabilityUrls, execute_routes
 from otter.rest.groups import group_routes
 from otter.rest.policies import policy_routes
 from otter.rest.webhooks import webhook_routes
@@ -28,9 +29,10 @@ class Operations:
     webhooks: Webhooks
 
 
-def make_app(
+def make_root(
     operations: Operations, documents: Documents, limits: Limits, health: Callable[[], dict[str, Any]]
-) -> Klein:
+) -> Resource:
+    """Everything that is answered."""
     app = Klein()
     app.url_map.strict_slashes = False  # every route answers with and without a trailing slash
     app.url_map.merge_slashes = False
@@ -40,4 +42,4 @@ def make_app(
     webhook_routes(app, operations.webhooks, documents)
     about_routes(app, limits, health)
     error_routes(app)
-    return app
+    return CapabilityUrls(operations.policies, app.resource())

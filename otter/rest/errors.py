@@ -1,13 +1,14 @@
 """The one table that turns errors into answers."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from klein import Klein
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from otter.domain import errors
 from otter.rest.bodies import answer
@@ -36,24 +37,33 @@ ANSWERS = {
 
 
 def error_routes(app: Klein) -> None:
-    @app.handle_errors(errors.OtterError)
-    def refuse(request: IRequest, failure: Failure) -> bytes:
-        status, kind = ANSWERS[failure.type]
-        if status == 503:
-            request.setHeader("retry-after", RETRY_AFTER)
-        return answer(request, status, error_document(status, kind, str(failure.value)))
+    app.handle_errors(errors.OtterError)(refuse)
+    app.handle_errors(HTTPException)(no_such_route)
+    app.handle_errors(Exception)(apologise)
 
-    @app.handle_errors(HTTPException)
-    def no_such_route(request: IRequest, failure: Failure) -> bytes:
-        status = failure.value.code
-        if status == 405:
-            request.setHeader("allow", ", ".join(sorted(failure.value.valid_methods or ())))
-        return answer(request, status, error_document(status, failure.type.__name__, failure.value.description))
 
-    @app.handle_errors(Exception)
-    def apologise(request: IRequest, failure: Failure) -> bytes:
-        log.failure("request-failed", failure)
-        return answer(request, 500, error_document(500, "InternalError", "An internal error occurred"))
+def refuse(request: IRequest, failure: Failure) -> bytes:
+    status, kind = ANSWERS[failure.type]
+    if status == 503:
+        request.setHeader("retry-after", RETRY_AFTER)
+    return answer(request, status, error_document(status, kind, str(failure.value)))
+
+
+def no_such_route(request: IRequest, failure: Failure) -> bytes:
+    error = failure.value
+    if isinstance(error, MethodNotAllowed):
+        return refuse_method(request, error.valid_methods or ())
+    return answer(request, error.code, error_document(error.code, failure.type.__name__, error.description))
+
+
+def refuse_method(request: IRequest, allowed: Iterable[str]) -> bytes:
+    request.setHeader("allow", ", ".join(sorted(allowed)))
+    return answer(request, 405, error_document(405, "MethodNotAllowed", MethodNotAllowed.description))
+
+
+def apologise(request: IRequest, failure: Failure) -> bytes:
+    log.failure("request-failed", failure)
+    return answer(request, 500, error_document(500, "InternalError", "An internal error occurred"))
 
 
 def error_document(status: int, kind: str, message: str) -> dict[str, Any]:
