@@ -8,18 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from attrs import define, field
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogObserver,
-    LogEvent,
-    LogLevel,
-    LogLevelFilterPredicate,
-    formatEvent,
-)
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.threadable import isInIOThread
 from zope.interface import implementer
 
 LEGACY = {"message", "isError", "failure", "why", "format", "printed", "system", "time"}
+CHATTY = ("twisted.web.client._HTTP11ClientFactory",)
+"""Tell of every connection to a cloud service."""
 CAPABILITY = re.compile("[0-9a-fA-F]{64,}")
 
 
@@ -45,11 +40,14 @@ class JsonLines:
     _unwritten: bool = field(init=False, default=False)
 
     def __call__(self, event: LogEvent) -> None:
+        namespace = event.get("log_namespace")
+        if namespace in CHATTY and event["log_level"] < LogLevel.warn:
+            return
         facts: dict[str, Any] = {
             "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
             "level": event["log_level"].name,
-            "event": formatEvent(event),
-            "where": event.get("log_namespace"),
+            "event": name_of(event),
+            "where": namespace,
         }
         facts |= {key: value for key, value in event.items() if not key.startswith("log_") and key not in LEGACY}
         if "log_failure" in event:
@@ -64,11 +62,15 @@ class JsonLines:
         self.out.flush()
 
 
-def observer() -> ILogObserver:
-    """What ``twistd --logger`` calls: JSON lines, without those that tell of every connection to a cloud service."""
-    chatter = LogLevelFilterPredicate()
-    chatter.setLogLevelForNamespace("twisted.web.client", LogLevel.warn)
-    return FilteringLogObserver(JsonLines(soon=in_the_next_turn), [chatter])
+def name_of(event: LogEvent) -> str:
+    """Our events are names; a library's may be sentences with gaps to fill."""
+    name = event.get("log_format")
+    return formatEvent(event) if name is None or "{" in name else name
+
+
+def observer() -> JsonLines:
+    """What ``twistd --logger`` calls."""
+    return JsonLines(soon=in_the_next_turn)
 
 
 def in_the_next_turn(do: Callable[[], None]) -> None:
