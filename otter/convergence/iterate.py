@@ -95,14 +95,15 @@ class Pass:
         now, chance = self.clock.seconds(), self.chance()
 
         def after(current: Group) -> Group:
+            roster = current.roster
+            if seen.observed is not None:
+                fleet = self._fleet(group, seen.observed)
+                roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome)
+            if current.state.resting:  # paused meanwhile: what its owner sees stays as it was
+                return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
                 state = self.pace.next_look(state, seen.outcome.verdict, now, chance)
-            roster = current.roster
-            if seen.observed is not None:
-                roster = roster_after(
-                    roster, group.roster, seen.observed, self._fleet(group, seen.observed), seen.outcome
-                )
             return evolve(current, state=state, roster=roster)
 
         return await self.store.change_group(group_id, after, even_deleting=True)
