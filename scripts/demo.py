@@ -21,10 +21,9 @@ from types import FrameType
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.story import Elsewhere, Missed, Scene, tell
-from tests.rig import mimic
-from tests.rig.mimic import Cloud
+from tests.rig.mimic import Cloud, start_mimic
 from tests.rig.otter import Otter
-from tests.rig.processes import HERE, REPOSITORY, answers
+from tests.rig.processes import HERE, answers
 
 OTTER = f"http://{HERE}:{os.environ['PORT']}"
 CLOUD = f"http://{HERE}:{os.environ['CLOUD_PORT']}"
@@ -32,7 +31,6 @@ ALL_WITHIN = 170.0
 """Seconds, without stopping what was started."""
 
 say = partial(print, flush=True)
-mimic.PYTHON = str(REPOSITORY / mimic.PYTHON)  # the Makefile names it from here; Mimic runs in another folder
 
 
 def main() -> int:
@@ -71,7 +69,7 @@ def own_stage() -> Iterator[tuple[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="otter-demo-"))
     say(f"There is no otter at {OTTER}: it plays in an otter and a cloud of its own.\n")
     try:
-        cloud = mimic.start_mimic(folder)
+        cloud = start_mimic(folder)
         try:
             otter = Otter(folder / "otter", cloud.identity_url)
             otter.start()

@@ -37,10 +37,10 @@ from typing import Any, Self
 from attrs import define, field, frozen
 
 from scripts.story import STEPS, Elsewhere, Missed, Scene, tell
-from tests.rig import mimic, proxying
+from tests.rig import proxying
 from tests.rig.mimic import Cloud, Mimic, start_mimic
 from tests.rig.otter import Otter
-from tests.rig.processes import REPOSITORY, until
+from tests.rig.processes import until
 from tests.rig.proxying import Proxy, start_proxy
 
 HASTY: dict[str, Any] = {
@@ -55,8 +55,6 @@ BLIND_FOR = 2.5
 """Seconds from the death on, less than ``resolve_timeout``: later than that, a second server would be right."""
 FORGOTTEN_WITHIN = 20.0
 """Seconds from the moment that nothing is left of the group in the cloud until its record is gone."""
-
-mimic.PYTHON = str(REPOSITORY / mimic.PYTHON)  # the Makefile names it from here; Mimic runs in another folder
 
 
 @frozen
