@@ -1,5 +1,6 @@
 """The one place where all rooms meet."""
 
+import gc
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,9 +62,22 @@ class Options(UsageOptions):
         """The service that is configured. :raises UsageError: it cannot be, and why."""
         try:
             config = load_config(self.paths or ["config.json"], environ)
-            return make_service(config, password_of(config.identity, environ), reactor)
+            service = make_service(config, password_of(config.identity, environ), reactor)
         except (ConfigError, CannotOpen, WrongVersion) as error:
             raise UsageError(str(error)) from None
+        collect_rarely()
+        return service
+
+
+def collect_rarely() -> None:
+    """
+    What is there now stays; look for cycles in the rest a hundred times less often than Python does by default.
+
+    A request makes some hundred objects and hardly a cycle among them: at the default, looking for cycles took a third of what
+    a webhook hit costs (benchmarks/webhooks.py).
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 class Otter(MultiService):
