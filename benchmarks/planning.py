@@ -24,8 +24,6 @@ from otter.planning.world import Desired, Observed, Ticket
 
 AIMS = {1000: 0.050, 10_000: 0.5}
 """Servers -> seconds."""
-MOST_GROWTH = 2.0
-"""From 1,000 to 10,000 servers, parsing grows tenfold and by what larger memories cost; planning may grow so much more."""
 REPEATS = {1000: 20, 10_000: 7}
 TARGETS = (("7", 80), ("8", 8080))
 BUILD_TIMEOUT = 3600.0
@@ -68,12 +66,19 @@ def size_figure(count: int, measured: Measured) -> Figure:
 
 
 def growth_figure(small: Measured, large: Measured) -> Figure:
-    """Of the fastest runs: the question is how the work grows, not what else the machine had to do."""
+    """
+    Both are linear, and both pay more for each server when there are more than the processor's caches hold.
+
+    Of the fastest runs: the question is how the work grows, not what else the machine had to do.
+    """
     ours = max(min(large[world][0]) / min(small[world][0]) for world in small)
-    theirs = min(min(times) for _, times in large.values()) / min(min(times) for _, times in small.values())
+    theirs = fastest_listing(large) / fastest_listing(small)
     words = f"{ours:.0f} times as long; parsing {theirs:.0f} times"
-    aim = f"< {MOST_GROWTH:g} x parsing"
-    return Figure("planning, 10,000 : 1,000 servers", words, aim, ours < MOST_GROWTH * theirs)
+    return Figure("planning, 10,000 : 1,000 servers", words, "less than parsing", ours < theirs)
+
+
+def fastest_listing(measured: Measured) -> float:
+    return min(min(parsing) for _, parsing in measured.values())
 
 
 def worlds(count: int) -> dict[str, tuple[Thinking, list[type]]]:

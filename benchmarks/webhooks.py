@@ -31,8 +31,8 @@ from tests.rig.otter import Otter, OwnedGroup
 from tests.rig.processes import Process, call, until
 
 AIM = 0.6
-ROUNDS = 7
-SECONDS = 2.0
+ROUNDS = 10
+SECONDS = 1.5
 CONNECTIONS = COUNTERS
 GROUPS = 4
 CLOUD_DELAY = 0.1

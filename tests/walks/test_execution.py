@@ -106,12 +106,14 @@ def test_three_executions_in_a_row_all_count(api, group):
     assert api.desired(group) == 3
 
 
-def test_executions_at_the_same_time_all_count(api, group):
-    [up, down] = api.create(link(group) + "policies", policy(change=3), policy(change=-1))
-    assert api.execute(up) == 202
+def test_executions_at_the_same_time_all_count(api):
+    group = api.create_group(maxEntities=100)
+    some = policy(desiredCapacity=20)
+    [start, up, down] = api.create(link(group) + "policies", some, policy(change=3), policy(change=-1))
+    assert api.execute(start) == 202
     with ThreadPoolExecutor(12) as crowd:
         assert list(crowd.map(api.execute, [up, down, down] * 4)) == [202] * 12
-    assert api.desired(group) == 3 + 4 * (3 - 2)
+    assert api.desired(group) == 20 + 4 * (3 - 2)
 
 
 def test_row_63_the_cooldown_of_the_group_spans_all_its_policies(api):
