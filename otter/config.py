@@ -36,11 +36,13 @@ SUCCESSORS = {
     "non-convergence-tenants": None,
     "convergence-tenants": None,
     "worker": None,
-    "cloud_client": "cloud.rate and cloud.burst",
+    "cloud_client": "cloud.throttle",
     "cloudServersOpenStack": "services.nova",
     "cloudLoadBalancers": "services.clb",
     "cloudOrchestration": None,
-    "rackconnect": None,
+    "rackconnect": "services.rackconnect",
+    "cloud.rate": "cloud.throttle",
+    "cloud.burst": "cloud.throttle",
     "identity.password": "identity.password_file or identity.password_env",
     "identity.max_retries": None,
     "identity.retry_interval": None,
@@ -51,7 +53,10 @@ SUCCESSORS = {
     "converger.limited_retry_iterations": "converger.patience",
     "converger.step_limits": "converger.creates_per_pass",
 }
-"""Keys of Rackspace Autoscale's configuration -> what to use here; None if there is nothing to configure any more."""
+"""
+Keys of Rackspace Autoscale's configuration, and earlier ones of ours -> what to use here; None if there is nothing to
+configure any more.
+"""
 
 
 NEEDED = "; capability URLs in the store were made with the keys {}: put them back"
@@ -125,28 +130,51 @@ class ServicesConfig:
 
     nova: str = "cloudServersOpenStack"
     clb: str = "cloudLoadBalancers"
+    rackconnect: str = "rackconnect"
 
 
 @frozen
-class CloudConfig:
-    """
-    :ivar timeout: seconds for a whole answer.
-    :ivar rate: requests a second to one service for one tenant, after ``burst`` at once.
-    """
+class LimitConfig:
+    """:ivar rate: requests a second for one tenant, after ``burst`` at once."""
 
-    timeout: float = field(default=30.0, validator=positive)
     rate: float = field(default=50.0, validator=positive)
     burst: int = field(default=50, validator=positive)
 
 
 @frozen
+class TrafficConfig:
+    """What is limited separately: requests that change nothing, and the others."""
+
+    reads: LimitConfig = LimitConfig()
+    changes: LimitConfig = LimitConfig()
+
+
+@frozen
+class ThrottleConfig:
+    nova: TrafficConfig = TrafficConfig()
+    clb: TrafficConfig = TrafficConfig()
+    rackconnect: TrafficConfig = TrafficConfig()
+
+
+@frozen
+class CloudConfig:
+    """:ivar timeout: seconds for a whole answer."""
+
+    timeout: float = field(default=30.0, validator=positive)
+    throttle: ThrottleConfig = ThrottleConfig()
+
+
+@frozen
 class ConvergerConfig:
-    """Times are seconds; see ``convergence.iterate.Rules`` and ``convergence.pace.Pace``."""
+    """Times are seconds; see ``convergence.iterate.Rules``, ``planning.world.Timeouts`` and ``convergence.pace.Pace``."""
 
     interval: float = field(default=10.0, validator=positive)
     build_timeout: float = field(default=3600.0, validator=positive)
+    online_timeout: float = field(default=600.0, validator=positive)
+    detach_timeout: float = field(default=600.0, validator=positive)
     creates_per_pass: int = field(default=100, validator=positive)
     passes_at_once: int = field(default=100, validator=positive)
+    passes_at_once_per_tenant: int = field(default=25, validator=positive)
     pass_timeout: float = field(default=180.0, validator=positive)
     send_window: float = field(default=30.0, validator=positive)
     resolve_timeout: float = field(default=300.0, validator=positive)

@@ -20,8 +20,17 @@ from twisted.python.usage import UsageError
 from otter.cloud.http import Http, make_client
 from otter.cloud.identity import Account, Identity, Impersonation, SingleTenant
 from otter.cloud.performer import Cloud
-from otter.cloud.throttle import Doors, Throttle
-from otter.config import Config, ConfigError, EngineName, IdentityStrategy, load_config, password_of, service_keys
+from otter.cloud.throttle import Doors, Limit, Throttle, Traffic
+from otter.config import (
+    Config,
+    ConfigError,
+    EngineName,
+    IdentityStrategy,
+    TrafficConfig,
+    load_config,
+    password_of,
+    service_keys,
+)
 from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
 from otter.coordination.interface import IMarks
@@ -29,13 +38,16 @@ from otter.coordination.local import LocalMarks
 from otter.domain.limits import Limits
 from otter.operations.groups import Groups
 from otter.operations.policies import Policies
+from otter.operations.servers import Servers
 from otter.operations.webhooks import Webhooks
+from otter.planning.world import Timeouts
 from otter.rest.app import Operations, make_root
 from otter.rest.documents import Documents
 from otter.rest.site import ApiSite
 from otter.services.converger import Converger
 from otter.services.health import Health
 from otter.services.selfheal import SelfHeal
+from otter.services.turns import Turns
 from otter.store.interface import IStore
 from otter.store.sqlite.database import CannotOpen, GroupCommit
 from otter.store.sqlite.schema import WrongVersion
@@ -133,7 +145,8 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
         config.limits.absolute.maxWebhooksPerPolicy,
     )
     otter = Otter(database)
-    engine = make_engine(config, password, store, marks, reactor)
+    cloud = make_cloud(config, password, reactor)
+    engine = make_engine(config, cloud, store, marks, reactor)
     engine.setServiceParent(otter)
     SelfHeal(store, marks, reactor, config.selfheal.interval).setServiceParent(otter)
     health = Health(store, config.engine.value)
@@ -143,6 +156,7 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
         Groups(store, engine, limits, new_id),
         Policies(store, engine, reactor, limits, new_id),
         Webhooks(store, keys, limits, new_id),
+        Servers(store, engine, cloud, reactor),
     )
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
     site = ApiSite(make_root(operations, documents, limits, health.document), config.http.max_body)
@@ -151,10 +165,14 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     return otter
 
 
-def make_engine(config: Config, password: str, store: IStore, marks: IMarks, reactor: Any) -> Converger:
+def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, reactor: Any) -> Converger:
     """The engine that is configured: the only place that knows which."""
     rules = Rules(
-        build_timeout=config.converger.build_timeout,
+        timeouts=Timeouts(
+            build=config.converger.build_timeout,
+            online=config.converger.online_timeout,
+            detach=config.converger.detach_timeout,
+        ),
         creates_per_pass=config.converger.creates_per_pass,
         send_window=config.converger.send_window,
         resolve_timeout=config.converger.resolve_timeout,
@@ -163,14 +181,16 @@ def make_engine(config: Config, password: str, store: IStore, marks: IMarks, rea
     )
     pace = Pace(
         interval=config.converger.interval,
+        heal=config.selfheal.interval,
         probe=config.converger.error_probe,
         longest_probe=config.converger.longest_error_probe,
     )
-    run_pass = Pass(store, make_cloud(config, password, reactor), reactor, store.epoch, rules, pace)
+    run_pass = Pass(store, cloud, reactor, store.epoch, rules, pace)
     match config.engine:
         case EngineName.CONVERGENCE:
-            at_once, grace = config.converger.passes_at_once, config.converger.stop_grace
-            return Converger(marks, store, run_pass, reactor, config.converger.interval, at_once, grace)
+            turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
+            interval, grace = config.converger.interval, config.converger.stop_grace
+            return Converger(marks, store, run_pass, reactor, interval, turns, grace)
 
 
 def make_cloud(config: Config, password: str, reactor: Any) -> Cloud:
@@ -182,9 +202,21 @@ def make_cloud(config: Config, password: str, reactor: Any) -> Cloud:
     impersonate = config.identity.strategy is IdentityStrategy.IMPERSONATION
     login = Impersonation(http, account) if impersonate else SingleTenant(http, account)
     identity = Identity(login, reactor, config.identity.cache_ttl)
-    throttle = Throttle(reactor, config.cloud.rate, config.cloud.burst)
-    names = {"nova": config.services.nova, "clb": config.services.clb}
-    return Cloud(http, identity, throttle, Doors(reactor), reactor, config.region, names)
+    names, traffic = config.services, config.cloud.throttle
+    limits = {
+        "nova": limits_of(traffic.nova),
+        "clb": limits_of(traffic.clb),
+        "rackconnect": limits_of(traffic.rackconnect),
+    }
+    catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
+    return Cloud(http, identity, Throttle(reactor, limits), Doors(reactor), reactor, config.region, catalog)
+
+
+def limits_of(config: TrafficConfig) -> dict[Traffic, Limit]:
+    return {
+        Traffic.READS: Limit(config.reads.rate, config.reads.burst),
+        Traffic.CHANGES: Limit(config.changes.rate, config.changes.burst),
+    }
 
 
 def used_keys(store: IStore) -> list[str]:

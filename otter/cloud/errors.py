@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from attrs import frozen
 
+PASSING = {401, 404, 407, 408, 409, 410, 413, 422, 423, 425, 429}
+"""Refusals that may be another matter in a moment: of a token, of a rate, of something that is busy, or not there yet."""
 LONGEST_QUOTE = 300
 """Characters of a service's own words that are passed on to owners and logs."""
 
@@ -70,6 +72,11 @@ class ApiError(CloudError):
     failed: str = "The request failed"
 
     @property
+    def terminal(self) -> bool:  # type: ignore[override]
+        """Whether it is a definite refusal. What answers in HTML is not the service, and decides nothing."""
+        return 400 <= self.status < 500 and self.status not in PASSING and not self.is_page
+
+    @property
     def message(self) -> str:
         """What the service said; the whole body if it is not of the usual form ``{..., "message": ...}``."""
         try:
@@ -78,6 +85,11 @@ class ApiError(CloudError):
             return str(inner["message"])
         except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
             return self.body
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is meant for people to look at."""
+        return self.body.lstrip().startswith("<")
 
     @property
     def is_document(self) -> bool:

@@ -1,7 +1,12 @@
 """One HTTP exchange, bounded in time and size."""
 
 import json
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
+from math import isfinite
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -92,18 +97,54 @@ class Http:
                 raise CancelledError() from None
             raise Unreachable(f"{host_of(url)} broke off the connection") from error
         if status not in success:
-            raise ApiError(status, body.decode("utf-8", "replace"), retry_after)
+            text = body.decode("utf-8", "replace")
+            raise ApiError(status, text, wait_asked_for(retry_after, text, self.clock.seconds()))
         try:
             return json.loads(body) if body else None
         except ValueError as error:
             raise Unreachable(f"{host_of(url)} sent an answer that is not JSON") from error
 
-    async def _send(self, method: str, url: str, **what: Any) -> tuple[int, float, bytes]:
+    async def _send(self, method: str, url: str, **what: Any) -> tuple[int, str | None, bytes]:
+        """Status, ``Retry-After`` and body of the answer."""
         response = await self.client.request(method, url, unbuffered=True, allow_redirects=False, **what)
         body = Body(self.largest_body)
         response.original.deliverBody(body)
-        [retry_after] = response.headers.getRawHeaders("retry-after", ["0"])[:1]
-        return response.code, float(retry_after) if retry_after.isdigit() else 0.0, await body.whole
+        headers = response.headers.getRawHeaders(b"retry-after", [])
+        retry_after = headers[0].decode("ascii", "replace") if headers else None
+        return response.code, retry_after, await body.whole
+
+
+def wait_asked_for(header: str | None, body: str, now: float) -> float:
+    """
+    Seconds for which an answer asks to be left alone; 0 if it does not, or makes no sense.
+
+    :param header: ``Retry-After``. Without one, ``retryAfter`` in the body says it, at the top or one level below.
+    :param now: seconds since 1970.
+    """
+    seconds = seconds_until(retry_after_in(body) if header is None else header, now)
+    return seconds if isfinite(seconds) and seconds > 0 else 0.0
+
+
+def retry_after_in(body: str) -> str:
+    """What a JSON body says in ``retryAfter``; "" if nothing."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    levels = [document, *document.values()] if isinstance(document, dict) else []
+    said = (level.get("retryAfter") for level in levels if isinstance(level, dict))
+    return next((str(when) for when in said if isinstance(when, str | int | float)), "")
+
+
+def seconds_until(when: str, now: float) -> float:
+    """From ``now`` to ``when``: a number of seconds, or a date as HTTP or ISO 8601 has it. 0 if it is none of these."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", when):
+        return float(when)
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, TypeError, LookupError, OverflowError):
+            date = read(when)
+            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+    return 0.0
 
 
 def too_late(url: str, result: Failure, seconds: float) -> NoReturn:

@@ -10,9 +10,10 @@ from effect import Effect, catch
 from effect.do import do
 from pyrsistent import PSet, pset, pvector
 
+from otter.cloud.balancers.kinds import KINDS
 from otter.cloud.errors import Hopeless, Unreachable, classified, understood
 from otter.cloud.request import request
-from otter.domain.balancers import Target
+from otter.domain.balancers import BalancerId, Target
 from otter.domain.group import GroupId
 from otter.domain.servers import Server, ServerState
 
@@ -21,7 +22,11 @@ MOST_PAGES = 1000
 GROUP_KEY = "rax:autoscale:group:id"
 OLD_GROUP_KEY = "rax:auto_scaling_group_id"
 CREATE_KEY = "rax:autoscale:create"
-CLB_KEY = "rax:autoscale:lb:CloudLoadBalancer:"
+STATE_KEY = "rax:autoscale:server:state"
+LEAVING = "DRAINING"
+BALANCER_KEY = "rax:autoscale:lb:"
+OUR_KEYS = ("rax:autoscale:", "rax:auto_scaling")
+"""What the keys begin with that are otter's business."""
 STATES = {
     "ACTIVE": ServerState.ACTIVE,
     "BUILD": ServerState.BUILD,
@@ -43,15 +48,27 @@ class OverQuota(Hopeless):
     """The tenant may not have another server."""
 
 
-GET_ERRORS = (({404}, "(?!<)", NoSuchServer),)  # a 404 in HTML comes from something in between, and means nothing
+class Refused(Hopeless):
+    """Nova does not make servers for the tenant."""
+
+
+class MetadataFull(Hopeless):
+    """The server takes no more items of metadata."""
+
+
+NO_PAGE = r"(?!\s*<)"
+"""A refusal in HTML comes from something in between, and means nothing."""
+GET_ERRORS = (({404}, NO_PAGE, NoSuchServer),)
+METADATA_ERRORS = (*GET_ERRORS, ({403, 413}, "Maximum number of metadata items", MetadataFull))
 NETWORKS = (
     r"403 Forbidden\s+Access was denied to this resource\.\s+"
     r"(?=Exactly 1 isolated network\(s\) must be attached|Networks \(.*\) (not allowed|required but missing))"
 )
 CREATE_ERRORS = (
-    ({400}, r"(?!\s*<)", lambda message: InvalidServer(f"Server launch configuration is invalid: {message}")),
+    ({400, 422}, NO_PAGE, lambda message: InvalidServer(f"Server launch configuration is invalid: {message}")),
     ({403}, NETWORKS, lambda message: InvalidServer(f"Server launch configuration is invalid: {last_line(message)}")),
-    ({403}, "Quota exceeded for ", lambda message: OverQuota(f"Servers cannot be created: {message}")),
+    ({403, 413}, "Quota exceeded", lambda message: OverQuota(f"Servers cannot be created: {message}")),
+    ({402, 403, 404, 405, 406, 415}, NO_PAGE + ".", lambda message: Refused(f"Servers cannot be created: {message}")),
 )
 
 
@@ -85,7 +102,7 @@ def create_server(
     """
     Effect of the id of a new server.
 
-    Fails with ``InvalidServer`` or ``OverQuota`` if there is no point in asking again.
+    Fails with ``InvalidServer``, ``OverQuota`` or ``Refused`` if there is no point in asking again.
 
     :param send_by: see ``CloudRequest``; Nova cannot be told to refuse what comes too late, so we do.
     """
@@ -104,13 +121,42 @@ def delete_server(server_id: str) -> Effect:
     return request(SERVICE, "delete a server", "DELETE", path, success=(202, 204, 404))
 
 
+def mark_leaving(server_id: str) -> Effect:
+    """Effect of writing on a server that it is on its way out; fine if it is gone, or has no room for that."""
+    path = f"servers/{quote(server_id, '')}/metadata/{quote(STATE_KEY, '')}"
+    return (
+        request(SERVICE, "mark a server", "PUT", path, json={"meta": {STATE_KEY: LEAVING}})
+        .on(error=classified(METADATA_ERRORS))
+        .on(error=catch((NoSuchServer, MetadataFull), lambda _: None))
+    )
+
+
+@do
+def release_server(server_id: str):
+    """Effect of taking otter's items out of a server's metadata; fine if it is gone."""
+    path = f"servers/{quote(server_id, '')}/metadata"
+    try:
+        shown = yield request(SERVICE, "show a server's metadata", "GET", path).on(error=classified(GET_ERRORS))
+        kept = understood("Nova", kept_metadata)(shown)
+        body = {"metadata": kept}
+        yield request(SERVICE, "release a server", "PUT", path, json=body).on(error=classified(GET_ERRORS))
+    except NoSuchServer:
+        return
+
+
+def kept_metadata(answer: Mapping[str, Any]) -> dict[str, str]:
+    """What is the owner's of a server's metadata."""
+    return {key: value for key, value in answer["metadata"].items() if not key.startswith(OUR_KEYS)}
+
+
 def metadata_of(group_id: GroupId, create_id: str, targets: PSet[Target]) -> dict[str, str]:
     """What makes a server the group's, and says where it belongs. (docs/convergence.md, "Metadata on servers".)"""
     ports: dict[str, list] = {}
     for target in sorted(targets):
-        ports.setdefault(CLB_KEY + target.lb_id, []).append({"port": target.port})
+        entries = ports.setdefault(f"{BALANCER_KEY}{target.balancer.kind}:{target.balancer.id}", [])
+        entries += [] if target.port is None else [{"port": target.port}]
     ours = {GROUP_KEY: group_id.group, OLD_GROUP_KEY: group_id.group, CREATE_KEY: create_id}
-    return ours | {key: json.dumps(value) for key, value in ports.items()}
+    return ours | {key: json.dumps(value) if value else "" for key, value in ports.items()}
 
 
 def page_of(answer: Mapping[str, Any]) -> tuple[list[Server], dict[str, list[str]] | None]:
@@ -148,6 +194,7 @@ def server_of(document: Mapping[str, Any]) -> Server:
         create_id=metadata.get(CREATE_KEY),
         targets=pset(target for key, value in metadata.items() for target in targets_in(key, value)),
         links=pvector(dict(link) for link in document.get("links", ())),
+        marked=metadata.get(STATE_KEY) == LEAVING,
     )
 
 
@@ -159,10 +206,16 @@ def state_of(document: Mapping[str, Any]) -> ServerState:
 
 def targets_in(key: str, value: str) -> list[Target]:
     """The targets in one metadata item; none if it is not about a load balancer, or was damaged."""
-    if not key.startswith(CLB_KEY):
+    if not key.startswith(BALANCER_KEY):
         return []
+    kind, _, lb_id = key.removeprefix(BALANCER_KEY).partition(":")
+    if kind not in KINDS or not lb_id:
+        return []
+    balancer = BalancerId(kind, lb_id.lower())
+    if not KINDS[kind].traits.by_address:
+        return [Target(balancer)]
     try:
-        return [Target(key.removeprefix(CLB_KEY), int(entry["port"])) for entry in json.loads(value)]
+        return [Target(balancer, int(entry["port"])) for entry in json.loads(value)]
     except (ValueError, TypeError, KeyError):
         return []
 

@@ -5,7 +5,7 @@ Cloud functions say *what* to ask; everything that is the same for all of them i
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,10 @@ from otter.cloud.http import Http
 from otter.cloud.identity import Access, Identity
 from otter.cloud.perform import awaiting
 from otter.cloud.request import CloudRequest, monotonic
-from otter.cloud.throttle import Doors, Throttle
+from otter.cloud.throttle import Doors, Lane, Throttle, Traffic
 
 log = Logger()
-TITLES = {"nova": "Nova", "clb": "Cloud Load Balancers"}
+TITLES = {"nova": "Nova", "clb": "Cloud Load Balancers", "rackconnect": "RackConnect"}
 """What owners call the services."""
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds (with jitter) before a request that is safe to repeat is tried again."""
@@ -53,6 +53,14 @@ class Cloud:
     def dispatcher(self, tenant: str, group: str) -> TypeDispatcher:
         """Performs requests as ``tenant``. Which tenant is meant is decided here and is in no request."""
         return TypeDispatcher({CloudRequest: awaiting(partial(self.request, tenant, group))})
+
+    def changes_within(self, tenant: str, service: str, seconds: float) -> int:
+        """
+        How many changing requests of the tenant to ``service`` could be sent within the next ``seconds``.
+
+        That is a forecast: nothing is reserved, and the tenant's other groups may take those turns first.
+        """
+        return self.throttle.turns_within(Lane(tenant, service, Traffic.CHANGES), seconds)
 
     async def request(self, tenant: str, group: str, request: CloudRequest) -> Any:
         """
@@ -98,9 +106,9 @@ class Cloud:
         url = f"{access.endpoint(self.names[request.service], self.region)}/{request.path}"
         failed = f"{TITLES[request.service]} could not {request.what}"
         door = (tenant, request.service, request.method, request.path)
-        if wait := self.doors.closed_for(door):
-            raise NotSent(f"{failed}, and asked not to be asked again for another {wait:.0f} seconds")
-        await self.throttle.turn((tenant, request.service))
+        self._refuse_closed(door, failed)
+        await self.throttle.turn(lane_of(tenant, request))
+        self._refuse_closed(door, failed)  # it may have been closed while we waited
         if request.send_by is not None and self.monotonic() > request.send_by:
             raise NotSent(f"{failed}: the request was not sent, because its time was over")
         headers = {"x-auth-token": access.token}
@@ -113,6 +121,14 @@ class Cloud:
             raise evolve(error, failed=failed, body=without_secrets(error.body, request.json)) from None
         except (NotSent, Unreachable) as error:
             raise type(error)(f"{failed}: {error}") from error
+
+    def _refuse_closed(self, door: Hashable, failed: str) -> None:
+        if wait := self.doors.closed_for(door):
+            raise NotSent(f"{failed}, and asked not to be asked again for another {wait:.0f} seconds")
+
+
+def lane_of(tenant: str, request: CloudRequest) -> Lane:
+    return Lane(tenant, request.service, Traffic.READS if request.method == "GET" else Traffic.CHANGES)
 
 
 def worth_repeating(error: CloudError) -> bool:

@@ -1,11 +1,11 @@
 """The one intent that leaves the process."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 from attrs import frozen
-from effect import Effect
+from effect import Effect, FirstError, parallel
 
 
 @frozen
@@ -13,7 +13,7 @@ class CloudRequest:
     """
     A call to a service of the tenant for whom it is performed; its result is the answer's JSON (None if it is empty).
 
-    :ivar service: ``nova`` or ``clb``; the configuration says what the tenant's service catalog calls it.
+    :ivar service: ``nova``, ``clb`` or ``rackconnect``; the configuration says what the tenant's service catalog calls it.
     :ivar what: for the owner, should it fail: what the service could not do ("delete a server"). No server's id is in it:
         one cause is one reason, however many servers suffer.
     :ivar path: below the service's endpoint, quoted.
@@ -42,3 +42,14 @@ def monotonic() -> float:
 def request(*args: Any, **kwargs: Any) -> Effect:
     """An Effect of a ``CloudRequest``."""
     return Effect(CloudRequest(*args, **kwargs))
+
+
+def together(effects: Iterable[Effect]) -> Effect:
+    """Effect of all their results; if one fails, its error comes out as itself."""
+    return parallel(effects).on(error=raise_itself)
+
+
+def raise_itself(error: Exception) -> NoReturn:
+    while isinstance(error, FirstError):
+        error = error.exception
+    raise error

@@ -6,13 +6,26 @@ from typing import Any, assert_never, get_args
 
 from attrs import frozen
 from effect import Constant, Effect, TypeDispatcher, catch, parallel, sync_performer
+from effect.do import do
 from pyrsistent import PMap, pmap
 
 from otter.cloud import nova
-from otter.cloud.balancers import clb
+from otter.cloud.balancers.kinds import KINDS
 from otter.cloud.errors import ApiError, CloudError
+from otter.domain.balancers import BalancerId, Node
 from otter.domain.group import GroupId
-from otter.planning.steps import AddNodesToCLB, ConvergeLater, CreateServer, DeleteServer, RemoveNodesFromCLB, Step
+from otter.planning.steps import (
+    AddNodes,
+    ChangeNodes,
+    ConvergeLater,
+    CreateServer,
+    DeleteServer,
+    MarkLeaving,
+    ReleaseServer,
+    RemoveNodes,
+    Step,
+    Tell,
+)
 
 
 class Verdict(Enum):
@@ -20,7 +33,8 @@ class Verdict(Enum):
 
     DONE = "the pass had nothing to do: the group is what it should be"
     AGAIN = "something was done, or is awaited: look again"
-    FAILED = "nothing but steps that cannot succeed until somebody changes something"
+    MORE = "as much was done as one pass may: look again at once"
+    BLOCKED = "nothing but steps that cannot succeed until somebody changes something"
 
 
 @frozen
@@ -30,14 +44,16 @@ class Outcome:
         pass goes on: one deleted load balancer is to be reported, but must not stop the healing of everything else.
     :ivar troubles: the same about what may well mend by itself; the owner is told if it lasts.
     :ivar promised: create id -> id of the server that Nova promised.
-    :ivar refused: ids of creates that come to nothing.
+    :ivar withdrawn: ids of creates that come to nothing.
+    :ivar refusals: those of ``reasons`` for which Nova made no servers in this pass.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
     promised: PMap[str, str] = pmap()
-    refused: frozenset[str] = frozenset()
+    withdrawn: frozenset[str] = frozenset()
+    refusals: tuple[str, ...] = ()
 
 
 @frozen
@@ -78,37 +94,64 @@ def effect_of(group_id: GroupId, send_by: float, step: Step) -> Effect:
             return nova.create_server(group_id, create_id, name, server, targets, send_by)
         case DeleteServer(server_id):
             return nova.delete_server(server_id)
-        case AddNodesToCLB(lb_id, nodes):
-            return clb.add_nodes(lb_id, nodes)
-        case RemoveNodesFromCLB(lb_id, node_ids):
-            return clb.remove_nodes(lb_id, node_ids)
+        case MarkLeaving(server_id):
+            return nova.mark_leaving(server_id)
+        case ReleaseServer(server_id):
+            return nova.release_server(server_id)
+        case AddNodes(balancer, nodes, present):
+            return KINDS[balancer.kind].add(balancer.id, nodes, present)
+        case ChangeNodes(balancer, nodes):
+            return change_nodes(balancer, nodes)
+        case RemoveNodes(balancer, nodes):
+            return KINDS[balancer.kind].remove(balancer.id, nodes)
         case ConvergeLater():
             return Effect(Constant(None))
         case _:
             assert_never(step)
 
 
+@do
+def change_nodes(balancer: BalancerId, nodes: Sequence[Node]):
+    """Effect of one change after the other, as far as it goes: while it applies one, a load balancer may refuse the next."""
+    for node in nodes:
+        try:
+            yield KINDS[balancer.kind].change(balancer.id, node)
+        except CloudError as error:
+            if node is nodes[0] or error.terminal:
+                raise
+            return
+
+
 def judge(results: Sequence[Result]) -> Outcome:
     """What the pass came to. Success needs no judging: only a pass with nothing to do is done."""
     if not results:
         return Outcome(Verdict.DONE)
+    waits = [result.step for result in results if isinstance(result.step, ConvergeLater)]
+    creates = [(result.step.create_id, result) for result in results if isinstance(result.step, CreateServer)]
     errors = [result.error for result in results if result.error is not None]
     terminal = [error for error in errors if error.terminal]
-    waits = [result.step.why for result in results if isinstance(result.step, ConvergeLater) and result.step.trouble]
-    creates = [(result.step.create_id, result) for result in results if isinstance(result.step, CreateServer)]
+    hopeless = [step.why for step in waits if step.tell is Tell.AT_ONCE]
+    lasting = [step.why for step in waits if step.tell is Tell.IF_IT_LASTS]
+    promised = pmap({create_id: result.value for create_id, result in creates if result.error is None})
+    verdict = Verdict.AGAIN
+    if len(terminal) + len(hopeless) == len(results):
+        verdict = Verdict.BLOCKED
+    elif promised and any(step.more for step in waits):
+        verdict = Verdict.MORE
     return Outcome(
-        Verdict.FAILED if len(terminal) == len(results) else Verdict.AGAIN,
-        reasons=sentences(terminal),
-        troubles=tuple(sorted({*sentences([error for error in errors if not error.terminal]), *waits})),
-        promised=pmap({create_id: result.value for create_id, result in creates if result.error is None}),
-        refused=frozenset(create_id for create_id, result in creates if is_refusal(result.error)),
+        verdict,
+        reasons=tuple(sorted({*sentences(terminal), *hopeless})),
+        troubles=tuple(sorted({*sentences([error for error in errors if not error.terminal]), *lasting})),
+        promised=promised,
+        withdrawn=frozenset(create_id for create_id, result in creates if is_refusal(result.error)),
+        refusals=sentences([result.error for _, result in creates if result.error and result.error.terminal]),
     )
 
 
 def judge_blindness(error: CloudError) -> Outcome:
     """What a pass came to that could not even look at the group's servers."""
     if error.terminal:
-        return Outcome(Verdict.FAILED, reasons=(error.user_message,))
+        return Outcome(Verdict.BLOCKED, reasons=(error.user_message,))
     return Outcome(Verdict.AGAIN, troubles=(error.user_message,))
 
 

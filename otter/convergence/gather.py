@@ -1,59 +1,74 @@
 """Looking at the world."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from attrs import evolve
 from effect import Effect, catch, parallel
 from effect.do import do
-from pyrsistent import pmap, pvector
+from pyrsistent import PMap, pmap, pvector
 
 from otter.cloud import nova
-from otter.cloud.balancers import clb
+from otter.cloud.balancers.kinds import KINDS
 from otter.cloud.errors import CloudError
+from otter.domain.balancers import Balancer, BalancerId, Condition
 from otter.domain.group import GroupId
 from otter.domain.roster import Place, Roster
 from otter.domain.servers import Server, ServerState
-from otter.planning.world import Observed
+from otter.planning.world import Observed, host_of
 
 
 @do
 def gather(group_id: GroupId, now: float, roster: Roster):
     """
-    Effect of what there is of the group: its servers, and the nodes on the load balancers that they belong on.
+    Effect of what there is of the group: its servers, and the load balancers that they belong on.
 
-    A known or promised server that is missing from the list is asked for by its id: lists lag, and may even go back in
-    time. A known one that is really gone is still observed while a load balancer may send traffic to where it was.
+    A server that we know of and that is missing from the list is asked for by its id: lists lag, and may even go back in time.
+    A known one that is really gone is still observed while a load balancer may send traffic to where it was.
     """
     listed = yield nova.list_servers()
     present = {server.id: server for server in listed}
     promised = {create.server_id for create in roster.creates.values() if create.server_id is not None}
-    missing = sorted({*roster.known, *promised} - present.keys())
-    found = yield parallel(nova.get_server(server_id) for server_id in missing)
-    present |= {server.id: server for server in found if server is not None}
-    vanished = {id: roster.known[id] for id in missing if id in roster.known and id not in present}
-    ours = [server for server in present.values() if server.group_id == group_id.group]
-    ours += ghosts(vanished, present.values())
+    missing = sorted({*roster.known, *roster.released, *promised} - present.keys())
+    answers = yield parallel(map(look_for, missing))
+    found = dict(zip(missing, answers, strict=True))
+    present |= {id: server for id, server in found.items() if isinstance(server, Server)}
+    unseen = {id for id, answer in found.items() if isinstance(answer, CloudError)}
 
-    lb_ids = sorted({target.lb_id for server in ours for target in server.targets})
-    readings = yield parallel(map(read_nodes, lb_ids))
+    ours = [server for server in present.values() if server.group_id == group_id.group]
+    members = [server for server in ours if server.id not in roster.released]
+    members += lost_sight_of({id: roster.known[id] for id in unseen if id in roster.known})
+    members += ghosts(
+        {id: roster.known[id] for id in roster.known if id in found and found[id] is None}, present.values()
+    )
+
+    ids = sorted({target.balancer for server in members for target in server.targets})
+    readings = yield parallel(KINDS[id.kind].look(id.id) for id in ids)
     return Observed(
         at=now,
-        servers=pvector(ours),
-        nodes=pvector(node for reading in readings if not isinstance(reading, CloudError) for node in reading),
-        pending=pending(roster, now, present.values()),
-        late=late(roster, ours),
-        unreadable=pmap(
-            {
-                lb_id: reading.user_message
-                for lb_id, reading in zip(lb_ids, readings, strict=True)
-                if isinstance(reading, CloudError)
-            }
+        servers=pvector(members),
+        balancers=pmap(
+            {id: timed(id, reading, members, roster, now) for id, reading in zip(ids, readings, strict=True)}
         ),
+        pending=pending(roster, now, present.values()),
+        late=late(roster, members),
+        leaving=leaving(roster, members, now),
+        released=frozenset(id for id in roster.released if id in present or id in unseen),
+        clinging=frozenset(server.id for server in ours if server.id in roster.released),
+        troubles=frozenset(answer.user_message for answer in answers if isinstance(answer, CloudError)),
     )
 
 
-def read_nodes(lb_id: str) -> Effect:
-    """Effect of a balancer's nodes, or of the error that there was: one bad balancer does not hide the others."""
-    return clb.list_nodes(lb_id).on(error=catch(CloudError, lambda error: error))
+def look_for(server_id: str) -> Effect:
+    """Effect of one ``Server``, of None if it does not exist, or of the error that there was: it does not hide the others."""
+    return nova.get_server(server_id).on(error=catch(CloudError, lambda error: error))
+
+
+def lost_sight_of(known: Mapping[str, Place]) -> list[Server]:
+    """Servers of which Nova does not say whether they exist. They count, and are left alone."""
+    return [
+        Server(id, "", ServerState.OTHER, 0.0, place.address, targets=place.targets)
+        for id, place in sorted(known.items())
+    ]
 
 
 def ghosts(vanished: Mapping[str, Place], present: Collection[Server]) -> list[Server]:
@@ -63,6 +78,26 @@ def ghosts(vanished: Mapping[str, Place], present: Collection[Server]) -> list[S
         Server(id, "", ServerState.GONE, 0.0, "" if place.address in taken else place.address, targets=place.targets)
         for id, place in vanished.items()
     ]
+
+
+def timed(id: BalancerId, balancer: Balancer, members: Iterable[Server], roster: Roster, now: float) -> Balancer:
+    """``balancer``, with since when our nodes on it are draining."""
+    ours = {host_of(server, balancer.traits) for server in members}
+    return evolve(
+        balancer,
+        nodes=pvector(
+            evolve(node, draining_since=roster.draining.get((id, node.id), now))
+            if node.condition is Condition.DRAINING and node.host in ours
+            else node
+            for node in balancer.nodes
+        ),
+    )
+
+
+def leaving(roster: Roster, members: Sequence[Server], now: float) -> PMap[str, float]:
+    """Since when which servers are on their way out. See Note [Leaving is final]."""
+    marked = {s.id: now for s in members if s.marked and s.state in (ServerState.ACTIVE, ServerState.BUILD)}
+    return pmap(marked).update(roster.leaving)
 
 
 def pending(roster: Roster, now: float, present: Collection[Server]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensur
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from otter.cloud import nova
 from otter.cloud.errors import CloudError, Unreachable
 from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
@@ -21,12 +22,12 @@ from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
 from otter.convergence.record import before, roster_after, state_after
 from otter.domain.errors import OtterError
-from otter.domain.group import Group, GroupId, Status
+from otter.domain.group import Group, GroupId, GroupState, Status
 from otter.domain.roster import Create
 from otter.planning.plan import plan
 from otter.planning.servers import Fleet, sort_servers
 from otter.planning.steps import CreateServer, Step
-from otter.planning.world import Observed, Ticket, desired_of
+from otter.planning.world import Observed, Ticket, Timeouts, desired_of
 from otter.store.interface import IStore
 
 log = Logger()
@@ -37,7 +38,7 @@ class Rules:
     """
     Times are seconds.
 
-    :ivar build_timeout: a server that builds for longer is replaced.
+    :ivar timeouts: what the planner waits for.
     :ivar creates_per_pass: bounds what one mistake can cost.
     :ivar send_window: how long after it was written down a create may still be sent.
     :ivar resolve_timeout: how long a create is believed in whose fate is unknown.
@@ -45,7 +46,7 @@ class Rules:
     :ivar pass_timeout: a pass that takes longer is broken off.
     """
 
-    build_timeout: float = 3600.0
+    timeouts: Timeouts = field(factory=Timeouts)
     creates_per_pass: int = 100
     send_window: float = 30.0
     resolve_timeout: float = 300.0
@@ -103,10 +104,18 @@ class Pass:
                 return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
-                state = self.pace.next_look(state, seen.outcome.verdict, now, chance)
+                state = self._paced(state, seen, now, chance)
             return evolve(current, state=state, roster=roster)
 
         return await self.store.change_group(group_id, after, even_deleting=True)
+
+    def _paced(self, state: GroupState, seen: Seen, now: float, chance: float) -> GroupState:
+        refusal = state.refusal
+        if seen.outcome.refusals:
+            refusal = self.pace.refusal(refusal, seen.outcome.refusals, now, chance)
+        elif refusal is not None and seen.observed is not None and seen.observed.at >= refusal.until:
+            refusal = None
+        return self.pace.next_look(evolve(state, refusal=refusal), seen.outcome, now, chance)
 
     async def _guarded(self, group: Group) -> Seen:
         """``_look_and_act``, with an end to it in any case, and with every error turned into an outcome."""
@@ -130,13 +139,17 @@ class Pass:
         requests = self.cloud.dispatcher(group.id.tenant, group.id.group)
 
         observed = await perform(requests, gather(group.id, now, group.roster))
-        steps = plan(desired_of(group), observed, self.tickets(group), self.rules.build_timeout)
+        desired, tickets = desired_of(group, now), self.tickets(group)
+        steps = plan(desired, observed, tickets, self.rules.timeouts)
         if not steps:
             return Seen(observed, steps, judge([]))
 
         send_by = self.monotonic() + self.rules.send_window
         creates = self._creates(group, steps)
-        current = await self.store.change_group(group.id, lambda it: before(it, creates, now), even_deleting=True)
+        leaving = [server.id for server in self._fleet(group, observed).leaving]
+        current = await self.store.change_group(
+            group.id, lambda it: before(it, creates, leaving, now), even_deleting=True
+        )
         if current.state.resting:
             return Seen(observed, (), Outcome(Verdict.AGAIN))  # it was paused while we looked
 
@@ -144,9 +157,15 @@ class Pass:
         return Seen(observed, steps, judge(results))
 
     def tickets(self, group: Group) -> list[Ticket]:
-        """One for each server that this pass may create. (docs/convergence.md, "Names".)"""
+        """
+        One for each server that this pass may create: no more than can be sent in time, and only one to see whether what was
+        refused is possible again. (docs/convergence.md, "Names".)
+        """
         prefix = group.launch.server.get("name")
-        most = min(group.state.desired, self.rules.creates_per_pass)
+        sendable = self.cloud.changes_within(group.id.tenant, nova.SERVICE, self.rules.send_window / 2)
+        most = min(group.state.desired, self.rules.creates_per_pass, max(1, sendable))
+        if group.state.refusal is not None:
+            most = min(most, 1)
         names = (f"{prefix}-{self.random_name()}" if prefix else self.random_name() for _ in range(most))
         return [Ticket(self.random_id(), name) for name in names]
 
@@ -160,7 +179,8 @@ class Pass:
         }
 
     def _fleet(self, group: Group, observed: Observed) -> Fleet:
-        return sort_servers(observed, desired_of(group).capacity, self.rules.build_timeout)
+        capacity = desired_of(group, observed.at).capacity
+        return sort_servers(observed, capacity, self.rules.timeouts.build)
 
     def _tell(self, group_id: GroupId, seen: Seen) -> None:
         if seen.outcome.verdict is Verdict.DONE:

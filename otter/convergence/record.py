@@ -1,23 +1,32 @@
 """What a pass writes down: before it acts, and afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve
-from pyrsistent import PMap, pmap, pvector
+from pyrsistent import PMap, PVector, pmap, pset, pvector
 
 from otter.convergence.execute import Outcome, Verdict
+from otter.domain.balancers import Access, Target
 from otter.domain.group import Group, GroupState, Status
 from otter.domain.roster import Create, Member, Place, Roster
 from otter.domain.servers import Server, ServerState
-from otter.planning.servers import Fleet
-from otter.planning.world import Observed
+from otter.planning.servers import Fleet, ties_of
+from otter.planning.world import Observed, host_of
 
 
-def before(group: Group, creates: Mapping[str, Create], now: float) -> Group:
-    """``group`` with what is about to be done and must not be forgotten; as it is, if it was paused meanwhile."""
+def before(group: Group, creates: Mapping[str, Create], leaving: Iterable[str], now: float) -> Group:
+    """
+    ``group`` with what is about to be done and must not be forgotten; as it is, if it was paused meanwhile.
+
+    :param leaving: ids of the servers that are on their way out from now on. See Note [Leaving is final].
+    """
     if group.state.resting:
         return group
-    roster = evolve(group.roster, creates=group.roster.creates.update(creates))
+    roster = evolve(
+        group.roster,
+        creates=group.roster.creates.update(creates),
+        leaving=pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving),
+    )
     look_at = now if group.state.look_at is None else group.state.look_at
     return evolve(group, roster=roster, state=evolve(group.state, look_at=look_at))
 
@@ -50,14 +59,14 @@ def roster_after(roster: Roster, read: Roster, observed: Observed, fleet: Fleet,
     """
     ``roster`` with what a pass saw and did. See Note [What we know of servers] and Note [Creates in flight].
 
-    :param read: the roster as it was when the pass began.
+    :param read: the roster as it was when the pass began; what was added since, the pass knows nothing about.
     """
-    settled = outcome.refused | (set(read.creates) - observed.pending)
-    served = {(node.target, node.address) for node in observed.nodes}
-    active = (s for s in fleet.serving if all((target, s.address) in served for target in s.targets))
+    settled = outcome.withdrawn | (set(read.creates) - observed.pending)
+    added = {id: place for id, place in roster.known.items() if id not in read.known}
+    known = places(observed).update(added)
     return Roster(
-        active=pvector(Member(server.id, server.links) for server in active),
-        known=places(observed, fleet),
+        active=in_service(observed, fleet, roster),
+        known=pmap({id: place for id, place in known.items() if id not in roster.released}),
         creates=pmap(
             {
                 id: evolve(create, server_id=outcome.promised.get(id, create.server_id))
@@ -65,23 +74,38 @@ def roster_after(roster: Roster, read: Roster, observed: Observed, fleet: Fleet,
                 if id not in settled
             }
         ),
+        leaving=pmap({id: since for id, since in roster.leaving.items() if id in known}),
+        released=pset(id for id in roster.released if id in observed.released or id not in read.released),
+        draining=pmap(
+            {
+                (balancer_id, node.id): node.draining_since
+                for balancer_id, balancer in observed.balancers.items()
+                for node in balancer.nodes
+                if node.draining_since is not None
+            }
+        ),
     )
 
 
-def places(observed: Observed, fleet: Fleet) -> PMap[str, Place]:
-    """
-    Where each server was seen.
+def in_service(observed: Observed, fleet: Fleet, roster: Roster) -> PVector[Member]:
+    """The servers that have a node wherever they belong. Where that cannot be seen, what was so before is still believed."""
+    served = {(node.target, node.host) for balancer in observed.balancers.values() for node in balancer.nodes}
+    before = {member.id for member in roster.active}
+    on_their_way = {*roster.leaving, *roster.released}
 
-    One that is gone is forgotten once no load balancer has its address left. A late arrival that is one too many is not
-    remembered, so that it stays the first to go until it is gone.
-    """
-    unwanted = observed.late & {server.id for server in fleet.leaving}
-    still_served = {node.address for node in observed.nodes}
+    def is_served(server: Server, target: Target) -> bool:
+        balancer = observed.balancers[target.balancer]
+        if balancer.access is Access.UNREADABLE:
+            return server.id in before
+        return (target, host_of(server, balancer.traits)) in served
 
-    def matters(server: Server) -> bool:
-        if server.state is ServerState.GONE:
-            unread = any(target.lb_id in observed.unreadable for target in server.targets)
-            return unread or server.address in still_served
-        return server.id not in unwanted
+    staying = (server for server in fleet.serving if server.id not in on_their_way)
+    active = (server for server in staying if all(is_served(server, target) for target in server.targets))
+    return pvector(Member(server.id, server.links) for server in active)
 
-    return pmap({server.id: Place(server.address, server.targets) for server in observed.servers if matters(server)})
+
+def places(observed: Observed) -> PMap[str, Place]:
+    """Where each server was seen. One that is gone is forgotten once no load balancer holds it any more."""
+    ties = ties_of(observed)
+    kept = (server for server in observed.servers if server.state is not ServerState.GONE or ties.hold(server))
+    return pmap({server.id: Place(server.address, server.targets) for server in kept})

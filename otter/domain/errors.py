@@ -22,6 +22,11 @@ class NoSuchWebhook(OtterError):
         )
 
 
+class NoSuchServer(OtterError):
+    def __init__(self, group_id, server_id):
+        super().__init__(f"No server {server_id} in group {group_id.group} of tenant {group_id.tenant}")
+
+
 class NoSuchCapability(OtterError):
     """Nobody is told: a capability URL answers the same whether or not it exists."""
 
@@ -35,6 +40,14 @@ class CannotExecutePolicy(OtterError):
 class GroupPaused(OtterError):
     def __init__(self, group_id, what):
         super().__init__(f"Cannot {what} group {group_id.group} while it is paused; resume it first")
+
+
+class BelowMinEntities(OtterError):
+    def __init__(self, group_id, server_id, least):
+        super().__init__(
+            f"Group {group_id.group} would have fewer servers than minEntities ({least}) without server {server_id}; lower"
+            " minEntities, or delete it with replace=true"
+        )
 
 
 class GroupNotEmpty(OtterError):
@@ -85,6 +98,14 @@ class InvalidQueryArgument(OtterError):
 
 class InvalidMinEntities(OtterError):
     """minEntities is above maxEntities."""
+
+
+class NotProvided(OtterError):
+    """There is such a resource, but not this way of looking at it."""
+
+
+class UpstreamUnavailable(OtterError):
+    """A service of the cloud does not say what has to be known; nothing was changed, and asking again later may help."""
 
 
 class StoreUnavailable(OtterError):

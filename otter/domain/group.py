@@ -43,6 +43,21 @@ class GroupConfig:
 
 
 @frozen
+class Refusal:
+    """
+    Nova's definite no to a create, such as for a full quota: it is not asked again before ``until``.
+
+    :ivar reasons: sentences for the owner.
+    :ivar until: epoch seconds.
+    :ivar times: how many noes there were in a row.
+    """
+
+    reasons: PVector[str]
+    until: float
+    times: int = 1
+
+
+@frozen
 class GroupState:
     """
     What changes by itself, or by executing policies.
@@ -55,7 +70,7 @@ class GroupState:
     :ivar desired: how many servers the group should have.
     :ivar look_at: when the next pass is to be made (epoch seconds); None for at once if the group is divergent, else never.
     :ivar tries: how many looks in a row, since the last request, were not the last.
-    :ivar refusals: how many looks in a row, since the last request, found nothing that can be done.
+    :ivar refusal: why no servers are created at this moment; None if nothing is in the way.
     :ivar reasons: sentences for the owner; empty unless the status is ERROR.
     :ivar failing_since: since when no pass went without an error (epoch seconds); None if the last one did.
     :ivar group_touched: when any policy last changed ``desired``; None for never.
@@ -67,7 +82,7 @@ class GroupState:
     converged_generation: int = 0
     look_at: float | None = None
     tries: int = 0
-    refusals: int = 0
+    refusal: Refusal | None = None
     paused: bool = False
     status: Status = Status.ACTIVE
     reasons: PVector[str] = pvector()
@@ -91,7 +106,7 @@ class GroupState:
 
     def asked(self, **changes: Any) -> "GroupState":
         """The state after a request that must lead to a look at the cloud, whether or not it changed anything else."""
-        return evolve(self, generation=self.generation + 1, look_at=None, tries=0, refusals=0, **changes)
+        return evolve(self, generation=self.generation + 1, look_at=None, tries=0, refusal=None, **changes)
 
 
 @frozen

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from attrs import field, frozen
 from pyrsistent import PSet, pset
 
-from otter.domain.balancers import Target
+from otter.domain.balancers import BalancerId, Target
 from otter.domain.errors import Invalid
 
 SERVICE_NET = {"uuid": "11111111-1111-1111-1111-111111111111"}
 """The network over which Cloud Load Balancers reach servers, as Nova wants it in ``networks``."""
+DEFAULT_KIND = "CloudLoadBalancer"
+"""The load balancers of those who do not say which kind they mean."""
 
 
 @frozen
@@ -19,11 +21,13 @@ class Launch:
 
     :ivar server: the body of Nova's create call, passed through untouched but for name and metadata.
     :ivar targets: where a new server belongs.
+    :ivar draining_timeout: seconds that a server on its way out gets to finish its connections.
     :ivar document: the owner's words; the API returns them verbatim.
     """
 
     server: Mapping
     targets: PSet[Target]
+    draining_timeout: float = 0.0
     document: Mapping = field(factory=dict, eq=False, repr=False)
 
 
@@ -35,8 +39,15 @@ def launch_of(document: Mapping) -> Launch:
     """
     arguments = document["args"]
     server = {key: value for key, value in arguments["server"].items() if (key, value) != ("metadata", None)}
-    targets = pset(Target(str(lb["loadBalancerId"]), lb["port"]) for lb in arguments.get("loadBalancers", ()))
-    return Launch(server, targets, {**document, "args": {**arguments, "server": server}})
+    targets = pset(map(target_of, arguments.get("loadBalancers", ())))
+    draining_timeout = float(arguments.get("draining_timeout", 0.0))
+    return Launch(server, targets, draining_timeout, {**document, "args": {**arguments, "server": server}})
+
+
+def target_of(document: Mapping) -> Target:
+    """The place that an element of ``loadBalancers`` means. Upper and lower case of an id are the same load balancer."""
+    balancer = BalancerId(document.get("type", DEFAULT_KIND), str(document["loadBalancerId"]).lower())
+    return Target(balancer, document.get("port"))
 
 
 def require_service_net(launch: Launch) -> None:
@@ -48,7 +59,8 @@ def require_service_net(launch: Launch) -> None:
     :raises Invalid:
     """
     networks = launch.server.get("networks")
-    if launch.targets and networks is not None and not (isinstance(networks, list) and SERVICE_NET in networks):
+    by_address = any(target.port is not None for target in launch.targets)
+    if by_address and networks is not None and not (isinstance(networks, list) and SERVICE_NET in networks):
         raise Invalid(
             "launchConfiguration.args.server.networks must contain ServiceNet,"
             f" {SERVICE_NET}, because there is a Cloud Load Balancer"

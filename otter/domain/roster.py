@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from attrs import frozen
 from pyrsistent import PMap, PSet, PVector, pmap, pset, pvector
 
-from otter.domain.balancers import Target
+from otter.domain.balancers import BalancerId, Target
 
 
 @frozen
@@ -59,11 +59,21 @@ class Roster:
     Note [What we know of servers]: a listing may be older than the one before, so a server is known, by its id, from the
     moment Nova showed it until Nova answers 404 for that very id *and* no load balancer has its address left.
 
+    Note [Leaving is final]: a server that was once to leave never stays after all, whatever its owner wants meanwhile: its
+    nodes may be draining already, or gone. So it is written down before anything is done about it. The same holds for one
+    that was let go: it is not the group's any more, whatever its metadata still say in a listing that lags.
+
     :ivar active: the servers that were in service when the group was last looked at.
     :ivar known: server id -> where it was last seen.
     :ivar creates: create id -> create in flight.
+    :ivar leaving: server id -> since when it is on its way out (epoch seconds).
+    :ivar released: ids of servers that were let go, and live on without the group.
+    :ivar draining: (load balancer, node id) -> since when the node is draining (epoch seconds).
     """
 
     active: PVector[Member] = pvector()
     known: PMap[str, Place] = pmap()
     creates: PMap[str, Create] = pmap()
+    leaving: PMap[str, float] = pmap()
+    released: PSet[str] = pset()
+    draining: PMap[tuple[BalancerId, str], float] = pmap()

@@ -28,6 +28,7 @@ class Server:
     :ivar group_id: the group that its metadata names; None if it is not ours.
     :ivar create_id: the create that it came from, by its metadata; None if that does not say.
     :ivar targets: where it belongs, from its own metadata, as it was when the server was made.
+    :ivar marked: its metadata says that it is on its way out.
     """
 
     id: str
@@ -39,3 +40,4 @@ class Server:
     create_id: str | None = None
     targets: PSet[Target] = pset()
     links: PVector[Mapping] = pvector()
+    marked: bool = False

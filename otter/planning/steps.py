@@ -5,11 +5,12 @@ No step says what its success means: a pass that did anything is followed by ano
 """
 
 from collections.abc import Mapping
+from enum import Enum
 
 from attrs import frozen
-from pyrsistent import PSet
+from pyrsistent import PSet, PVector
 
-from otter.domain.balancers import Target
+from otter.domain.balancers import BalancerId, Node, Target
 
 
 @frozen
@@ -30,31 +31,64 @@ class DeleteServer:
 
 
 @frozen
-class AddNodesToCLB:
-    """Put (address, port) pairs on one load balancer, in one request."""
+class MarkLeaving:
+    """Write on the server itself that it is on its way out."""
 
-    lb_id: str
-    nodes: PSet[tuple[str, int]]
+    server_id: str
 
 
 @frozen
-class RemoveNodesFromCLB:
+class ReleaseServer:
+    """Take from a server what makes it the group's; it lives on."""
+
+    server_id: str
+
+
+@frozen
+class AddNodes:
+    """Put new nodes on one load balancer, in one request. :ivar present: how many nodes it has."""
+
+    balancer: BalancerId
+    nodes: PSet[Node]
+    present: int
+
+
+@frozen
+class ChangeNodes:
+    """Give nodes of one load balancer the condition, weight and type that they have here, one after the other."""
+
+    balancer: BalancerId
+    nodes: PVector[Node]
+
+
+@frozen
+class RemoveNodes:
     """Take nodes off one load balancer, in one request."""
 
-    lb_id: str
-    node_ids: PSet[str]
+    balancer: BalancerId
+    nodes: PSet[Node]
+
+
+class Tell(Enum):
+    """When the owner is to know of something."""
+
+    NEVER = "it is as it should be, and only takes time"
+    IF_IT_LASTS = "it may well mend by itself"
+    AT_ONCE = "it will stay until somebody changes something"
 
 
 @frozen
 class ConvergeLater:
     """
-    Change nothing, but look again: something is not finished.
+    Change nothing, but look again: something is not as it should be.
 
-    :ivar why: for logs; and for the owner too, should it last, if it is ``trouble``.
+    :ivar why: for logs, and as a sentence for owners.
+    :ivar more: this pass has left out what the next one can do at once.
     """
 
     why: str
-    trouble: bool = False
+    tell: Tell = Tell.NEVER
+    more: bool = False
 
 
-Step = CreateServer | DeleteServer | AddNodesToCLB | RemoveNodesFromCLB | ConvergeLater
+Step = CreateServer | DeleteServer | MarkLeaving | ReleaseServer | AddNodes | ChangeNodes | RemoveNodes | ConvergeLater

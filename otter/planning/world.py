@@ -5,38 +5,52 @@ from collections.abc import Mapping
 from attrs import frozen
 from pyrsistent import PMap, PSet, PVector, pmap, pset, pvector
 
-from otter.domain.balancers import Node, Target
+from otter.domain.balancers import Balancer, BalancerId, Target, Traits
 from otter.domain.group import Group, Status
 from otter.domain.servers import Server
 
 
 @frozen
 class Desired:
-    """So many servers, made from this body, in these places. A group that is ``leaving`` is to have nothing at all."""
+    """
+    So many servers, made from this body, in these places.
+
+    :ivar draining_timeout: seconds that a server on its way out gets to finish its connections.
+    :ivar going: the group is being deleted, and is to have nothing at all.
+    :ivar refused: why no servers can be created for now; sentences for the owner.
+    """
 
     capacity: int
     server: Mapping
     targets: PSet[Target] = pset()
-    leaving: bool = False
+    draining_timeout: float = 0.0
+    going: bool = False
+    refused: PVector[str] = pvector()
 
 
 @frozen
 class Observed:
     """
-    The group's servers, and the nodes of every load balancer that they belong on.
+    The group's servers, and every load balancer that they belong on.
 
     :ivar at: when that was (epoch seconds).
     :ivar pending: ids of creates whose servers may exist although nothing shows them.
     :ivar late: ids of servers nobody was waiting for any more when they turned up.
-    :ivar unreadable: load balancer id -> why its nodes could not be read, in words for the owner.
+    :ivar leaving: server id -> since when it is on its way out. See Note [Leaving is final] in ``domain.roster``.
+    :ivar released: ids of the servers that were let go and still exist.
+    :ivar clinging: those of them whose metadata still say that they are the group's.
+    :ivar troubles: what could not be seen, in words for the owner.
     """
 
     at: float
     servers: PVector[Server] = pvector()
-    nodes: PVector[Node] = pvector()
+    balancers: PMap[BalancerId, Balancer] = pmap()
     pending: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
-    unreadable: PMap[str, str] = pmap()
+    leaving: PMap[str, float] = pmap()
+    released: frozenset[str] = frozenset()
+    clinging: frozenset[str] = frozenset()
+    troubles: frozenset[str] = frozenset()
 
 
 @frozen
@@ -47,8 +61,35 @@ class Ticket:
     name: str
 
 
-def desired_of(group: Group) -> Desired:
-    """What the group's owner asked for."""
-    leaving = group.state.status is Status.DELETING
-    capacity = 0 if leaving else group.state.desired
-    return Desired(capacity, group.launch.server, group.launch.targets, leaving)
+@frozen
+class Timeouts:
+    """
+    Seconds.
+
+    :ivar build: a server still in BUILD is given up and replaced.
+    :ivar online: a node that its health monitor does not find working is reported.
+    :ivar detach: a server on its way out is deleted even if it could not be taken off a load balancer.
+    """
+
+    build: float = 3600.0
+    online: float = 600.0
+    detach: float = 600.0
+
+
+def host_of(server: Server, traits: Traits) -> str:
+    """What a load balancer of this kind knows the server by; "" if there is nothing yet."""
+    return server.address if traits.by_address else server.id
+
+
+def desired_of(group: Group, now: float) -> Desired:
+    """What the group's owner asked for. :param now: epoch seconds."""
+    going = group.state.status is Status.DELETING
+    refusal = group.state.refusal
+    return Desired(
+        capacity=0 if going else group.state.desired,
+        server=group.launch.server,
+        targets=group.launch.targets,
+        draining_timeout=group.launch.draining_timeout,
+        going=going,
+        refused=refusal.reasons if refusal is not None and now < refusal.until else pvector(),
+    )

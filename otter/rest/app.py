@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 from otter.domain.limits import Limits
 from otter.operations.groups import Groups
 from otter.operations.policies import Policies
+from otter.operations.servers import Servers
 from otter.operations.webhooks import Webhooks
 from otter.rest.about import about_routes
 from otter.rest.documents import Documents
@@ -17,6 +18,7 @@ from otter.rest.errors import error_routes
 from otter.rest.execute import CapabilityUrls, execute_routes
 from otter.rest.groups import group_routes
 from otter.rest.policies import policy_routes
+from otter.rest.servers import server_routes
 from otter.rest.webhooks import webhook_routes
 
 
@@ -27,6 +29,7 @@ class Operations:
     groups: Groups
     policies: Policies
     webhooks: Webhooks
+    servers: Servers
 
 
 def make_root(
@@ -40,6 +43,7 @@ def make_root(
     group_routes(app, operations.groups, operations.policies, operations.webhooks, documents)
     policy_routes(app, operations.policies, documents)
     webhook_routes(app, operations.webhooks, documents)
+    server_routes(app, operations.servers, documents)
     about_routes(app, limits, health)
     error_routes(app)
     return CapabilityUrls(operations.policies, app.resource())

@@ -52,10 +52,21 @@ OPTIONAL_CONFIG = {"maxEntities": ENTITIES, "metadata": METADATA}
 NEW_CONFIG = closed(GROUP_CONFIG, OPTIONAL_CONFIG)
 CONFIG = closed(GROUP_CONFIG | OPTIONAL_CONFIG)
 
-BALANCER = closed(
-    {"loadBalancerId": {"anyOf": [{"type": "integer"}, WORD]}, "port": {"type": "integer"}},
-    {"type": {"const": "CloudLoadBalancer"}},
-)
+BALANCERS = {
+    "CloudLoadBalancer": closed(
+        {"loadBalancerId": {"anyOf": [{"type": "integer"}, WORD]}, "port": {"type": "integer"}},
+        {"type": {"const": "CloudLoadBalancer"}},
+    ),
+    "RackConnectV3": closed({"loadBalancerId": WORD, "type": {"const": "RackConnectV3"}}),
+}
+"""One entry for each of ``cloud.balancers.kinds.KINDS``."""
+BALANCER = {
+    "type": "object",
+    "properties": {"type": {"enum": list(BALANCERS)}},
+    "if": {"properties": {"type": {"const": "RackConnectV3"}}, "required": ["type"]},
+    "then": BALANCERS["RackConnectV3"],
+    "else": BALANCERS["CloudLoadBalancer"],
+}
 SERVER_METADATA = {
     "type": ["object", "null"],
     "propertyNames": {"minLength": 1, "maxLength": 255, "not": {"pattern": r"[^A-Za-z0-9\-_:. ]"}},

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from otter.coordination.interface import IMarks
 from otter.domain.errors import NoSuchScalingGroup
 from otter.domain.group import Group, GroupId
+from otter.services.turns import Turns
 from otter.store.interface import IStore
 
 log = Logger()
@@ -26,7 +27,7 @@ class Converger(Service):
     next sweep.
 
     :ivar interval: seconds between two sweeps for groups that are due and that nobody told us of.
-    :ivar most_at_once: passes; more wait their turn.
+    :ivar turns: how many passes there may be; more wait their turn.
     :ivar grace: seconds that running passes get to finish when the service stops.
     """
 
@@ -35,12 +36,12 @@ class Converger(Service):
     run_pass: Callable[[GroupId], Awaitable[Group | None]]
     clock: IReactorTime
     interval: float = 10.0
-    most_at_once: int = 100
+    turns: Turns = field(factory=Turns)
     grace: float = 5.0
     _in_hand: dict[GroupId, Deferred] = field(init=False, factory=dict)
     _calls: dict[GroupId, IDelayedCall] = field(init=False, factory=dict)
-    _queue: dict[GroupId, None] = field(init=False, factory=dict)
     _sweeper: LoopingCall = field(init=False)
+    _beginning: bool = field(init=False, default=False)
 
     async def capacity_changed(self, group_id: GroupId) -> None:
         await self.marks.mark(group_id)
@@ -63,7 +64,7 @@ class Converger(Service):
 
     def wake(self, group_id: GroupId) -> None:
         """Look at the group very soon. If that is being done, its pass will see for itself that there is more to do."""
-        if self.running and group_id not in self._in_hand:
+        if self.running and group_id not in self._in_hand and group_id not in self.turns:
             self._call(group_id, 0.0)
 
     def _call(self, group_id: GroupId, wait: float) -> None:
@@ -74,7 +75,7 @@ class Converger(Service):
     async def _due(self) -> None:
         now = self.clock.seconds()
         for group_id, due in await self.store.divergent_groups(now + self.interval):
-            if self.running and not any(group_id in some for some in (self._in_hand, self._calls, self._queue)):
+            if self.running and not any(group_id in some for some in (self._in_hand, self._calls, self.turns)):
                 self._call(group_id, due - now)
 
     def _sweep(self) -> Deferred:
@@ -82,16 +83,22 @@ class Converger(Service):
         return ensureDeferred(self._due()).addErrback(lambda failure: log.failure("sweep-failed", failure))
 
     def _begin(self, group_id: GroupId) -> None:
-        self._calls.pop(group_id, None)
-        self._queue.pop(group_id, None)
-        if group_id in self._in_hand:
+        del self._calls[group_id]
+        self.turns.wait(group_id)
+        self._begin_passes()
+
+    def _begin_passes(self) -> None:
+        """Of every group whose turn it is. Those that are over at once are not begun one inside the other."""
+        if self._beginning:
             return
-        if len(self._in_hand) >= self.most_at_once:
-            self._queue[group_id] = None
-            return
-        running = self._in_hand[group_id] = ensureDeferred(self._pass(group_id))
-        # Added afterwards: the coroutine may be finished before ``ensureDeferred`` returns.
-        running.addBoth(self._put_down, group_id)
+        self._beginning = True
+        try:
+            while self.running and (group_id := self.turns.take()) is not None:
+                running = self._in_hand[group_id] = ensureDeferred(self._pass(group_id))
+                # Added afterwards: the coroutine may be finished before ``ensureDeferred`` returns.
+                running.addBoth(self._put_down, group_id)
+        finally:
+            self._beginning = False
 
     async def _pass(self, group_id: GroupId) -> Group | None:
         try:
@@ -102,6 +109,7 @@ class Converger(Service):
     def _put_down(self, result: Any, group_id: GroupId) -> None:
         """After a pass: the next look at its group, and the next group that waits for its turn."""
         del self._in_hand[group_id]
+        self.turns.over(group_id)
         if not self.running:
             return
         if isinstance(result, Failure):
@@ -110,5 +118,4 @@ class Converger(Service):
             self._call(group_id, self.interval)
         elif result is not None and result.state.due is not None:
             self._call(group_id, result.state.due - self.clock.seconds())
-        if self._queue:
-            self._begin(next(iter(self._queue)))
+        self._begin_passes()

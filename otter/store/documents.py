@@ -7,8 +7,9 @@ from typing import Any
 from attrs import asdict
 from pyrsistent import pmap, pset, pvector
 
-from otter.domain.balancers import Target
-from otter.domain.group import GroupState, Status
+from otter.domain.balancers import BalancerId, Target
+from otter.domain.group import GroupState, Refusal, Status
+from otter.domain.launch import DEFAULT_KIND
 from otter.domain.roster import Create, Member, Place, Roster
 
 
@@ -21,7 +22,7 @@ def dump_state(state: GroupState) -> str:
             "converged_generation": state.converged_generation,
             "look_at": state.look_at,
             "tries": state.tries,
-            "refusals": state.refusals,
+            "refusal": None if state.refusal is None else dump_refusal(state.refusal),
             "paused": state.paused,
             "status": state.status.value,
             "reasons": list(state.reasons),
@@ -38,7 +39,16 @@ def load_state(text: str) -> GroupState:
     document["status"] = Status(document["status"])
     document["reasons"] = pvector(document["reasons"])
     document["policy_touched"] = pmap(document["policy_touched"])
+    document["refusal"] = None if document.get("refusal") is None else load_refusal(document["refusal"])
     return GroupState(**document)
+
+
+def dump_refusal(refusal: Refusal) -> Mapping[str, Any]:
+    return {"reasons": list(refusal.reasons), "until": refusal.until, "times": refusal.times}
+
+
+def load_refusal(document: Mapping[str, Any]) -> Refusal:
+    return Refusal(pvector(document["reasons"]), document["until"], document["times"])
 
 
 def dump_roster(roster: Roster) -> str:
@@ -48,6 +58,9 @@ def dump_roster(roster: Roster) -> str:
             "active": [{"id": member.id, "links": list(member.links)} for member in roster.active],
             "known": {server_id: dump_place(place) for server_id, place in sorted(roster.known.items())},
             "creates": [asdict(create) for create in roster.creates.values()],
+            "leaving": dict(roster.leaving),
+            "released": sorted(roster.released),
+            "draining": [[id.kind, id.id, node, since] for (id, node), since in roster.draining.items()],
         }
     )
 
@@ -59,12 +72,21 @@ def load_roster(text: str) -> Roster:
         active=pvector(Member(member["id"], pvector(member["links"])) for member in document["active"]),
         known=pmap({server_id: load_place(place) for server_id, place in document["known"].items()}),
         creates=pmap({create["id"]: Create(**create) for create in document["creates"]}),
+        leaving=pmap(document.get("leaving", {})),
+        released=pset(document.get("released", ())),
+        draining=pmap({(BalancerId(kind, id), node): since for kind, id, node, since in document.get("draining", ())}),
     )
 
 
 def dump_place(place: Place) -> Mapping[str, Any]:
-    return {"address": place.address, "targets": sorted([target.lb_id, target.port] for target in place.targets)}
+    targets = [[target.balancer.id, target.port, target.balancer.kind] for target in sorted(place.targets)]
+    return {"address": place.address, "targets": targets}
 
 
 def load_place(document: Mapping[str, Any]) -> Place:
-    return Place(document["address"], pset(Target(lb_id, port) for lb_id, port in document["targets"]))
+    return Place(document["address"], pset(load_target(*fields) for fields in document["targets"]))
+
+
+def load_target(lb_id: str, port: int | None, kind: str = DEFAULT_KIND) -> Target:
+    """:param kind: not in what was written when there was only one."""
+    return Target(BalancerId(kind, lb_id), port)

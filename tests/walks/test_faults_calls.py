@@ -32,5 +32,6 @@ def test_a_look_at_a_group_reads_each_of_its_balancers_once(otter, cloud, proxy)
     starts = [number for number, (operation, _) in enumerate(log) if operation == "list_servers"][before : before + 4]
     for start, end in pairwise(starts):
         nodes = [("list_nodes", f"loadbalancers/{lb_id}/nodes") for lb_id in ours]
-        assert sorted(log[start:end]) == sorted([("list_servers", "servers/detail"), *nodes])
+        statuses = [("get_balancer", f"loadbalancers/{lb_id}") for lb_id in ours]
+        assert sorted(log[start:end]) == sorted([("list_servers", "servers/detail"), *nodes, *statuses])
     assert not any(f"loadbalancers/{theirs}/" in path for _, path in log)

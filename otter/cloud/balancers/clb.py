@@ -1,91 +1,182 @@
 """Cloud Load Balancers. (docs/clouds.md, "Cloud Load Balancers".)"""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from effect import Effect, catch
+from effect import Constant, Effect, catch
+from effect.do import do
 from pyrsistent import PVector, pvector
 
-from otter.cloud.errors import Hopeless, classified, understood
-from otter.cloud.request import request
-from otter.domain.balancers import Node, Target
+from otter.cloud.balancers.interface import BalancerFull, BalancerGone, Kind, in_order
+from otter.cloud.errors import ApiError, Hopeless, classified, understood
+from otter.cloud.request import request, together
+from otter.domain.balancers import Access, Balancer, BalancerId, Condition, Node, Target, Traits
 
 SERVICE = "clb"
-CALLED = "Cloud Load Balancers"
+KIND = "CloudLoadBalancer"
+CALLED = "Cloud Load Balancer"
+SERVICE_TITLE = "Cloud Load Balancers"
+TRAITS = Traits(by_address=True, drains=True, most_removals=10)
 
-GONE = r"""(?x)
-    load\s*balancer\ not\ found
-    | the\ load\s*balancer\ is\ (marked\ as\ )?deleted
-    | load\s*balancer\ '\d+'\ has\ a\ status\ of\ '(PENDING.DELETE|DELETED)'
-"""
+NOT_FOUND = r"load\s*balancer not found"
+DELETED = r"the load\s*balancer is (marked as )?deleted"
+LEAVING = r"load\s*balancer '\d+' has a status of '(PENDING.DELETE|DELETED)'"
 """How clouds say that a balancer is no more. A busy one answers 422 too, but with another status; it is tried again."""
+NO_NODE = r"node (with id #\d+ )?not found"
+FULL = r"nodes must not exceed (\d+)"
+STRANGERS = r"node ids ((?:\d+,)*\d+) are not a part of your load\s*balancer"
 
 
-class BalancerGone(Hopeless):
-    """The owner deleted the balancer."""
+class NodeGone(Hopeless):
+    """Somebody else took the node off."""
 
 
-class BalancerFull(Hopeless):
-    """The balancer takes no more nodes."""
+def is_gone(lb_id: str) -> str:
+    return f"{CALLED} does not exist: {lb_id}"
 
 
-def nodes_of(lb_id: str) -> str:
-    """The path of a balancer's nodes."""
-    return f"loadbalancers/{quote(lb_id, '')}/nodes"
+def is_leaving(lb_id: str) -> str:
+    return f"{CALLED} is currently being deleted: {lb_id}"
 
 
 def errors_of(lb_id: str) -> tuple:
     """What a balancer's answers mean."""
     return (
-        ({404, 410, 422}, GONE, lambda message: BalancerGone(f"Cloud Load Balancer does not exist: {lb_id}")),
-        ({413}, "nodes must not exceed", lambda message: BalancerFull(f"Cloud Load Balancer {lb_id}: {message}")),
+        ({404, 410, 422}, NOT_FOUND, lambda _: BalancerGone(is_gone(lb_id))),
+        ({404, 410, 422}, f"{DELETED}|{LEAVING}", lambda _: BalancerGone(is_leaving(lb_id))),
+        ({404}, NO_NODE, NodeGone),
+        ({413}, FULL, lambda message: BalancerIsFull(lb_id, message)),
     )
 
 
-def list_nodes(lb_id: str) -> Effect:
-    """Effect of the nodes on a balancer: a vector of ``Node``, empty if the balancer is gone."""
-    return (
-        request(SERVICE, f"list the nodes of {lb_id}", "GET", nodes_of(lb_id))
-        .on(error=classified(errors_of(lb_id)))
-        .on(success=understood(CALLED, partial(nodes_in, lb_id)))
-        .on(error=catch(BalancerGone, lambda gone: pvector()))
-    )
+class BalancerIsFull(BalancerFull):
+    """:ivar limit: the most nodes that it takes."""
+
+    def __init__(self, lb_id: str, message: str):
+        self.limit = int(re.match(FULL, message, re.IGNORECASE)[1])  # type: ignore[index]
+        super().__init__(f"Cannot create more than {self.limit} nodes in {CALLED} {lb_id}")
 
 
-def add_nodes(lb_id: str, nodes: Iterable[tuple[str, int]]) -> Effect:
-    """Effect of adding (address, port) pairs. Fails with ``BalancerGone`` or ``BalancerFull``."""
-    common = {"condition": "ENABLED", "weight": 1, "type": "PRIMARY"}
-    body = {"nodes": [{"address": address, "port": port, **common} for address, port in sorted(nodes)]}
-    return (
-        request(SERVICE, f"add nodes to {lb_id}", "POST", nodes_of(lb_id), json=body, success=(202,))
-        .on(error=classified(errors_of(lb_id)))
-        .on(success=understood(CALLED, partial(nodes_in, lb_id)))
-    )
+def ask(lb_id: str, what: str, method: str, path: str = "", **more: Any) -> Effect:
+    """Effect of a request about a balancer. :param path: what follows its URL."""
+    url = f"loadbalancers/{quote(lb_id, '')}{path}"
+    return request(SERVICE, f"{what} {lb_id}", method, url, **more).on(error=classified(errors_of(lb_id)))
 
 
-def remove_nodes(lb_id: str, node_ids: Iterable[str]) -> Effect:
+@do
+def read(lb_id: str):
+    """Effect of the ``Balancer``. Whether it is monitored matters, and is asked, only if a node may be waiting for it."""
+    status, nodes = yield together((read_status(lb_id), read_nodes(lb_id)))
+    waiting = any(node.condition is Condition.DRAINING and not node.online for node in nodes)
+    monitored = yield read_monitored(lb_id) if waiting else Effect(Constant(False))
+    access, why = access_of(lb_id, status)
+    return Balancer(TRAITS, nodes, access, why, monitored)
+
+
+def read_status(lb_id: str) -> Effect:
+    shown = ask(lb_id, "show", "GET")
+    return shown.on(success=understood(SERVICE_TITLE, lambda answer: str(answer["loadBalancer"]["status"])))
+
+
+def read_nodes(lb_id: str) -> Effect:
+    listed = ask(lb_id, "list the nodes of", "GET", "/nodes")
+    return listed.on(success=understood(SERVICE_TITLE, partial(nodes_in, lb_id)))
+
+
+def read_monitored(lb_id: str) -> Effect:
+    shown = ask(lb_id, "show the health monitor of", "GET", "/healthmonitor")
+    return shown.on(success=understood(SERVICE_TITLE, lambda answer: bool(answer["healthMonitor"])))
+
+
+def access_of(lb_id: str, status: str) -> tuple[Access, str]:
+    """What can be done with a balancer in this status, and the reason. Some clouds write ``PENDING-UPDATE``."""
+    match status.replace("-", "_"):
+        case "ACTIVE":
+            return Access.OPEN, ""
+        case "PENDING_DELETE" | "DELETED":
+            return Access.CLOSED, is_leaving(lb_id)
+        case other:
+            return Access.BUSY, f"{CALLED} {lb_id} takes no changes: its status is {other}"
+
+
+@do
+def add(lb_id: str, nodes: Collection[Node], present: int):
     """
-    Effect of removing nodes; fine if the whole balancer is gone.
-
-    Somebody else may have removed one of them meanwhile. The balancer then refuses all, and the next pass sees which are left.
+    Effect of adding nodes. A balancer that has not room for all of them refuses them all; so it is asked again for as many
+    as it says that it takes, and then the rest is an error.
     """
-    params = {"id": sorted(node_ids)}
-    return (
-        request(SERVICE, f"remove nodes from {lb_id}", "DELETE", nodes_of(lb_id), params=params, success=(202, 204))
-        .on(error=classified(errors_of(lb_id)))
-        .on(success=understood(CALLED, nothing_in))
-        .on(error=catch(BalancerGone, lambda gone: None))
-    )
+    monitored = yield read_monitored(lb_id)
+    condition = Condition.DRAINING if monitored else Condition.ENABLED
+    wanted = in_order(nodes)
+    try:
+        yield post(lb_id, wanted, condition)
+    except BalancerIsFull as full:
+        if room := max(0, full.limit - present):
+            yield post(lb_id, wanted[:room], condition)
+        raise
 
 
-def nodes_in(lb_id: str, answer: dict[str, Any]) -> PVector[Node]:
+def post(lb_id: str, nodes: Collection[Node], condition: Condition) -> Effect:
+    body = {"nodes": [{"address": n.host, "port": n.target.port, **settings(n, condition)} for n in nodes]}
+    added = ask(lb_id, "add nodes to", "POST", "/nodes", json=body, success=(202,))
+    return added.on(success=understood(SERVICE_TITLE, partial(nodes_in, lb_id)))
+
+
+def change(lb_id: str, node: Node) -> Effect:
+    """Effect of changing one node."""
+    body = {"node": settings(node, node.condition)}
+    changed = ask(lb_id, "change a node of", "PUT", f"/nodes/{quote(node.id, '')}", json=body, success=(202,))
+    return changed.on(error=catch(NodeGone, lambda gone: None))
+
+
+def settings(node: Node, condition: Condition) -> dict[str, Any]:
+    return {"condition": condition.value, "weight": node.weight, "type": node.type}
+
+
+@do
+def remove(lb_id: str, nodes: Collection[Node]):
+    """Effect of removing nodes. If somebody else removed one of them meanwhile, all are refused; then it is asked for the rest."""
+    ids = [node.id for node in in_order(nodes)]
+    while ids:
+        try:
+            answer = yield ask(lb_id, "remove nodes from", "DELETE", "/nodes", params={"id": ids}, success=(202, 204))
+            return understood(SERVICE_TITLE, nothing_in)(answer)
+        except BalancerGone:
+            return None
+        except ApiError as error:
+            strangers = set(strangers_in(error))
+            if not strangers & set(ids):
+                raise
+            ids = [id for id in ids if id not in strangers]
+
+
+def strangers_in(error: ApiError) -> list[str]:
+    """The ids in a refusal that are no nodes of the balancer."""
+    match = re.search(STRANGERS, error.body, re.IGNORECASE) if error.status == 400 else None
+    return match[1].split(",") if match else []
+
+
+def nodes_in(lb_id: str, answer: Mapping[str, Any]) -> PVector[Node]:
     """The nodes that an answer shows, each once."""
-    return pvector(
-        dict.fromkeys(
-            Node(str(node["id"]), Target(lb_id, int(node["port"])), str(node["address"])) for node in answer["nodes"]
-        )
+    balancer = BalancerId(KIND, lb_id)
+    return pvector({document["id"]: node_of(balancer, document) for document in answer["nodes"]}.values())
+
+
+def node_of(balancer: BalancerId, document: Mapping[str, Any]) -> Node:
+    """The weight is shown only where it matters."""
+    connections = document.get("connections")
+    return Node(
+        target=Target(balancer, int(document["port"])),
+        host=str(document["address"]),
+        id=str(document["id"]),
+        condition=Condition(document["condition"]),
+        weight=int(document.get("weight") or 1),
+        type=str(document.get("type") or "PRIMARY"),
+        online=document.get("status", "ONLINE") == "ONLINE",
+        connections=connections if isinstance(connections, int) else None,
     )
 
 
@@ -93,3 +184,6 @@ def nothing_in(answer: None) -> None:
     """:raises ValueError: there is something in it."""
     if answer is not None:
         raise ValueError("the answer should be empty")
+
+
+CLOUD_LOAD_BALANCER = Kind(CALLED, TRAITS, read, add, change, remove)

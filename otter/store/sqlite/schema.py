@@ -22,6 +22,7 @@ MIGRATIONS = (
         rotation INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (tenant, group_id, policy_id, id)
     );
     """,
+    "UPDATE groups SET state = json_remove(state, '$.refusals');",
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 
