@@ -99,7 +99,8 @@ class Pass:
             roster = current.roster
             if seen.observed is not None:
                 fleet = self._fleet(group, seen.observed)
-                roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome)
+                forget = self.rules.timeouts.forget
+                roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, forget)
             if current.state.resting:  # paused meanwhile: what its owner sees stays as it was
                 return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
@@ -146,7 +147,8 @@ class Pass:
 
         send_by = self.monotonic() + self.rules.send_window
         creates = self._creates(group, steps)
-        leaving = [server.id for server in self._fleet(group, observed).leaving]
+        fleet = self._fleet(group, observed)
+        leaving = [server.id for server in (*fleet.leaving, *fleet.gone)]
         current = await self.store.change_group(
             group.id, lambda it: before(it, creates, leaving, now), even_deleting=True
         )

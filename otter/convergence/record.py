@@ -55,15 +55,18 @@ def state_after(
     )
 
 
-def roster_after(roster: Roster, read: Roster, observed: Observed, fleet: Fleet, outcome: Outcome) -> Roster:
+def roster_after(
+    roster: Roster, read: Roster, observed: Observed, fleet: Fleet, outcome: Outcome, forget: float
+) -> Roster:
     """
     ``roster`` with what a pass saw and did. See Note [What we know of servers] and Note [Creates in flight].
 
     :param read: the roster as it was when the pass began; what was added since, the pass knows nothing about.
+    :param forget: see ``Timeouts``.
     """
     settled = outcome.withdrawn | (set(read.creates) - observed.pending)
     added = {id: place for id, place in roster.known.items() if id not in read.known}
-    known = places(observed).update(added)
+    known = places(observed, forget).update(added)
     return Roster(
         active=in_service(observed, fleet, roster),
         known=pmap({id: place for id, place in known.items() if id not in roster.released}),
@@ -104,8 +107,16 @@ def in_service(observed: Observed, fleet: Fleet, roster: Roster) -> PVector[Memb
     return pvector(Member(server.id, server.links) for server in active)
 
 
-def places(observed: Observed) -> PMap[str, Place]:
-    """Where each server was seen. One that is gone is forgotten once no load balancer holds it any more."""
+def places(observed: Observed, forget: float) -> PMap[str, Place]:
+    """
+    Where each server was seen. One that is gone is forgotten once no load balancer holds it any more.
+
+    :param forget: seconds after which it is forgotten all the same.
+    """
     ties = ties_of(observed)
-    kept = (server for server in observed.servers if server.state is not ServerState.GONE or ties.hold(server))
+
+    def matters(server: Server) -> bool:
+        return server.state is not ServerState.GONE or (observed.leaving_for(server) < forget and ties.hold(server))
+
+    kept = filter(matters, observed.servers)
     return pmap({server.id: Place(server.address, server.targets) for server in kept})

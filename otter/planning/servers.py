@@ -73,8 +73,7 @@ def plan_servers(
         yield ReleaseServer(server_id)
     ties = ties_of(observed)
     for server in fleet.leaving:
-        since = observed.leaving.get(server.id, observed.at)
-        overdue = observed.at - since >= desired.draining_timeout + detach_timeout
+        overdue = observed.leaving_for(server) >= desired.draining_timeout + detach_timeout
         if overdue or not ties.hold(server):
             yield DeleteServer(server.id)
         elif server.state in (ServerState.ACTIVE, ServerState.BUILD) and not server.marked:

@@ -52,6 +52,10 @@ class Observed:
     clinging: frozenset[str] = frozenset()
     troubles: frozenset[str] = frozenset()
 
+    def leaving_for(self, server: Server) -> float:
+        """For how long the server has been on its way out (seconds)."""
+        return self.at - self.leaving.get(server.id, self.at)
+
 
 @frozen
 class Ticket:
@@ -69,11 +73,13 @@ class Timeouts:
     :ivar build: a server still in BUILD is given up and replaced.
     :ivar online: a node that its health monitor does not find working is reported.
     :ivar detach: a server on its way out is deleted even if it could not be taken off a load balancer.
+    :ivar forget: what such a load balancer may still have of a server that is gone does not matter any more.
     """
 
     build: float = 3600.0
     online: float = 600.0
     detach: float = 600.0
+    forget: float = 86400.0
 
 
 def host_of(server: Server, traits: Traits) -> str:
