@@ -20,7 +20,7 @@ from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.story import Elsewhere, Missed, Scene, tell
+from scripts.story import LONG_STEPS, Elsewhere, Missed, Scene, tell
 from tests.rig.mimic import Cloud, start_mimic
 from tests.rig.otter import Otter
 from tests.rig.processes import HERE, answers
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         with stage() as (root, identity_url):
             scene = Scene(Elsewhere(root), Cloud(identity_url, f"demo-{token_hex(4)}"), say)
-            tell(scene, by=began + ALL_WITHIN)
+            tell(scene, LONG_STEPS, by=began + ALL_WITHIN)
     except KeyboardInterrupt:
         say("\nThe demo was broken off.")
         return 130

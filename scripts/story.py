@@ -20,6 +20,8 @@ Found = TypeVar("Found")
 
 LOOK_EVERY = 0.05
 """Seconds."""
+DRAINING_TIMEOUT = 30
+"""Seconds; the least that may be asked for."""
 BROKEN_OFF = (ConnectionError, URLError, HTTPException)
 """There was no connection, or it ended without an answer: otter is dead. That it is slow is another thing."""
 
@@ -218,6 +220,44 @@ def take_node_off(scene: Scene) -> None:
     scene.say(f"   It was the one of {node['address']}.")
 
 
+def take_out(scene: Scene, replace: bool) -> str:
+    """Have otter take a server out of the group; its id."""
+    client, url = scene.client, scene.group.url
+    victim = min(server["id"] for server in scene.cloud.servers())
+    request = f"{url}/servers/{victim}?replace={str(replace).lower()}"
+
+    def is_out() -> bool | None:
+        return victim not in {server["id"] for server in client.state(url)["active"]} or None
+
+    scene.ask_for(f"the end of {victim}", lambda: client.ask("DELETE", request, expected=(202, 404)), is_out)
+    return victim
+
+
+def replace_server(scene: Scene) -> None:
+    take_out(scene, replace=True)
+
+
+def drain_server(scene: Scene) -> None:
+    """While servers drain; afterwards they leave at once again."""
+    url = f"{scene.group.url}/launch"
+    launch = scene.client.ask("GET", url)["launchConfiguration"]
+    patient = {**launch, "args": {**launch["args"], "draining_timeout": DRAINING_TIMEOUT}}
+    scene.client.ask("PUT", url, patient)
+    before = {server["id"]: address_of(server) for server in scene.cloud.servers()}
+    victim = take_out(scene, replace=False)
+
+    def condition() -> str | None:
+        return next((n["condition"] for n in scene.cloud.nodes(scene.lb_id) if n["address"] == before[victim]), None)
+
+    for awaited, meaning in (("DRAINING", "takes no new connections"), (None, "is off the load balancer")):
+        while (seen := condition()) != awaited:
+            if time.monotonic() > scene.deadline:
+                raise TimeoutError(f"the node of {victim} is {seen}")
+            time.sleep(LOOK_EVERY)
+        scene.say(f"   {victim} {meaning}.")
+    scene.client.ask("PUT", url, launch)
+
+
 def shrink(scene: Scene) -> None:
     """The least size bounds what a policy may do, so it goes down first."""
     client, url = scene.client, scene.group.url
@@ -240,9 +280,15 @@ STEPS = (
     Step("A webhook that adds 3 is hit.", hit_webhook, size=5, made=3, within=15),
     Step("A server is deleted behind otter's back: it is replaced.", delete_server, size=5, made=1, within=60),
     Step("A node is taken off the load balancer: it comes back.", take_node_off, size=5, made=0, within=60),
+    Step("A server is taken out of the group: another takes its place.", replace_server, size=5, made=1, within=30),
     Step("The least size is lowered; a policy sets the size to 1.", shrink, size=1, made=0, within=15),
     Step("The group is deleted: nothing is left of it.", delete_group, size=0, made=0, within=15),
 )
+DRAINING = Step(
+    "Another is taken out, after 30 s for its connections: the group is smaller by one.", drain_server, 4, 0, 90
+)
+LONG_STEPS = (*STEPS[:-2], DRAINING, *STEPS[-2:])
+"""With what takes its time: 30 s is the least that can be asked for."""
 
 
 def tell(scene: Scene, steps: tuple[Step, ...] = STEPS, by: float = float("inf")) -> None:
