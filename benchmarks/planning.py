@@ -7,26 +7,26 @@ of as many servers, which a pass has to do before it can plan anything.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
-from pyrsistent import PSet, pset, pvector
+from pyrsistent import PSet, pmap, pset, pvector
 
 from benchmarks.figures import Figure, milliseconds, percents, spread
-from otter.domain.balancers import Node, Target
+from otter.cloud.balancers.clb import TRAITS
+from otter.domain.balancers import Balancer, BalancerId, Node, Target
 from otter.domain.servers import Server, ServerState
 from otter.planning.plan import plan
 from otter.planning.steps import CreateServer, DeleteServer
-from otter.planning.world import Desired, Observed, Ticket
+from otter.planning.world import Desired, Observed, Ticket, Timeouts
 
 AIMS = {1000: 0.050, 10_000: 0.5}
 """Servers -> seconds."""
 REPEATS = {1000: 20, 10_000: 7}
 TARGETS = (("7", 80), ("8", 8080))
-BUILD_TIMEOUT = 3600.0
 NOW = 1_800_000_000.0
 
 Thinking = Callable[[], tuple]
@@ -85,17 +85,13 @@ def worlds(count: int) -> dict[str, tuple[Thinking, list[type]]]:
     """Name -> how to plan it, and what must come out."""
     tickets = [Ticket(f"create-{number}", f"web-{number}") for number in range(count)]
     servers = pvector(map(server, range(count)))
-    nodes = pvector(
-        Node(f"{target.lb_id}-{number}", target, server.address)
-        for number, server in enumerate(servers)
-        for target in server.targets
-    )
+    balancers = pmap({target.balancer: full_balancer(target, servers) for target in targets()})
 
     def planned(capacity: int, observed: Observed) -> Thinking:
-        return lambda: plan(Desired(capacity, {}, targets()), observed, tickets, BUILD_TIMEOUT)
+        return lambda: plan(Desired(capacity, {}, targets()), observed, tickets, Timeouts())
 
     return {
-        "nothing to do": (planned(count, Observed(NOW, servers, nodes)), []),
+        "nothing to do": (planned(count, Observed(NOW, servers, balancers)), []),
         "create all": (planned(count, Observed(NOW)), [CreateServer] * count),
         "delete all": (planned(0, Observed(NOW, servers)), [DeleteServer] * count),
     }
@@ -103,7 +99,13 @@ def worlds(count: int) -> dict[str, tuple[Thinking, list[type]]]:
 
 def targets() -> PSet[Target]:
     """Equal for all, but not the same: each server's come from its own metadata."""
-    return pset(Target(lb_id, port) for lb_id, port in TARGETS)
+    return pset(Target(BalancerId("CloudLoadBalancer", lb_id), port) for lb_id, port in TARGETS)
+
+
+def full_balancer(target: Target, servers: Iterable[Server]) -> Balancer:
+    """All servers are on it."""
+    nodes = (Node(target, server.address, f"{target.port}-{server.id}") for server in servers)
+    return Balancer(TRAITS, pvector(nodes))
 
 
 def server(number: int) -> Server:

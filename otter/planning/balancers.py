@@ -1,16 +1,20 @@
 """Which nodes the load balancers should gain, change and lose."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from operator import attrgetter
 
 from attrs import evolve, field, frozen
 from pyrsistent import pset, pvector
 
-from otter.domain.balancers import Access, Balancer, BalancerId, Condition, Node, Traits
+from otter.domain.balancers import Access, Balancer, BalancerId, Condition, Node, Target, Traits
 from otter.domain.servers import Server, ServerState
 from otter.planning.servers import Fleet
 from otter.planning.steps import AddNodes, ChangeNodes, ConvergeLater, RemoveNodes, Step, Tell
 from otter.planning.world import Desired, Observed, host_of
+
+by_id = attrgetter("id")
 
 
 @frozen
@@ -23,21 +27,29 @@ class Work:
     draining: list[Node] = field(factory=list)
     offline: list[Node] = field(factory=list)
     overdue: list[Node] = field(factory=list)
+    without_address: set[str] = field(factory=set)
 
 
 def plan_balancers(desired: Desired, fleet: Fleet, observed: Observed, online_timeout: float) -> Iterator[Step]:
     """
-    At most one request for each load balancer that adds or removes nodes: it may refuse another one while it applies the first.
+    At most one kind of change for each load balancer: it may refuse another one while it applies the first.
 
     Nodes of serving servers that nobody asked for are their owner's business, and stay.
     """
+    belonging = defaultdict(list)
+    for server in fleet.serving:
+        for target in server.targets:
+            belonging[target.balancer].append((server, target))
+
+    without_address: set[str] = set()
     for balancer_id, balancer in sorted(observed.balancers.items(), key=lambda item: item[0]):
         work = Work()
         sort_leaving(work, balancer, fleet, desired.draining_timeout, observed.at)
-        sort_serving(work, balancer_id, balancer, fleet.serving, observed.at - online_timeout)
+        sort_serving(work, balancer, belonging[balancer_id], observed.at - online_timeout)
         yield from plan_balancer(balancer_id, balancer, work)
-    if without_address := [server for server in fleet.serving if lacks_address(server, observed)]:
-        servers = ", ".join(sorted(server.id for server in without_address))
+        without_address |= work.without_address
+    if without_address:
+        servers = ", ".join(sorted(without_address))
         yield ConvergeLater(
             f"Servers have no ServiceNet address to put on a load balancer: {servers}", Tell.IF_IT_LASTS
         )
@@ -81,24 +93,23 @@ def fate_of(node: Node, draining_timeout: float, now: float) -> Fate:
 
 
 def sort_serving(
-    work: Work, balancer_id: BalancerId, balancer: Balancer, serving: Iterable[Server], offline_before: float
+    work: Work, balancer: Balancer, belonging: Iterable[tuple[Server, Target]], offline_before: float
 ) -> None:
     """Each serving server is to have a node in each place where it belongs; one that was edited is set right."""
     present = {(node.target, node.host): node for node in balancer.nodes}
-    for server in serving:
+    for server, target in belonging:
         host = host_of(server, balancer.traits)
-        for target in sorted(server.targets):
-            if target.balancer != balancer_id or not host:
-                continue
-            node = present.get((target, host))
-            if node is None:
-                work.additions.append(Node(target, host))
-            elif node.condition is Condition.DRAINING and balancer.monitored and not node.online:
-                since = node.draining_since
-                waits = work.offline if since is None or since > offline_before else work.overdue
-                waits.append(node)
-            elif not node.as_wanted:
-                work.changes.append(evolve(node, condition=Condition.ENABLED, weight=1, type="PRIMARY"))
+        node = present.get((target, host))
+        if not host:
+            work.without_address.add(server.id)
+        elif node is None:
+            work.additions.append(Node(target, host))
+        elif node.condition is Condition.DRAINING and balancer.monitored and not node.online:
+            since = node.draining_since
+            waits = work.offline if since is None or since > offline_before else work.overdue
+            waits.append(node)
+        elif not node.as_wanted:
+            work.changes.append(evolve(node, condition=Condition.ENABLED, weight=1, type="PRIMARY"))
 
 
 def plan_balancer(balancer_id: BalancerId, balancer: Balancer, work: Work) -> Iterator[Step]:
@@ -127,18 +138,12 @@ def plan_balancer(balancer_id: BalancerId, balancer: Balancer, work: Work) -> It
 def next_request(balancer_id: BalancerId, balancer: Balancer, work: Work) -> Iterator[Step]:
     """Removals first: they make room, and end traffic that goes nowhere. Additions last: a full balancer refuses only them."""
     if work.removals:
-        first = sorted(work.removals, key=lambda node: node.id)[: balancer.traits.most_removals or None]
+        first = sorted(work.removals, key=by_id)[: balancer.traits.most_removals or None]
         yield RemoveNodes(balancer_id, pset(first))
     elif work.changes:
-        yield ChangeNodes(balancer_id, pvector(work.changes))
+        yield ChangeNodes(balancer_id, pvector(sorted(work.changes, key=by_id)))
     elif work.additions:
         yield AddNodes(balancer_id, pset(work.additions), present=len(balancer.nodes))
-
-
-def lacks_address(server: Server, observed: Observed) -> bool:
-    """Whether there is a load balancer that cannot know the server yet."""
-    wanted = (observed.balancers.get(target.balancer) for target in server.targets)
-    return any(balancer is not None and not host_of(server, balancer.traits) for balancer in wanted)
 
 
 def hosts(traits: Traits, *servers: Server) -> set[str]:

@@ -49,14 +49,15 @@ def sort_servers(observed: Observed, capacity: int, build_timeout: float) -> Fle
     building = [server for server in builds if observed.at - server.created < build_timeout]
     stuck = [server for server in builds if observed.at - server.created >= build_timeout]
     usable = of_state[ServerState.ACTIVE] + of_state[ServerState.OTHER] + building
-    in_order = sorted((s for s in usable if s.id not in observed.leaving), key=lambda s: s.id in observed.late)
+    going = set(observed.leaving)
+    in_order = sorted((s for s in usable if s.id not in going), key=lambda s: s.id in observed.late)
     staying = in_order[:capacity]
 
     return Fleet(
         serving=[server for server in staying if server.state is ServerState.ACTIVE],
         busy=[server for server in staying if server.state is ServerState.OTHER],
         building=[server for server in staying if server.state is ServerState.BUILD],
-        retiring=[server for server in usable if server.id in observed.leaving] + in_order[capacity:],
+        retiring=[server for server in usable if server.id in going] + in_order[capacity:],
         broken=of_state[ServerState.BROKEN] + stuck,
         deleting=of_state[ServerState.DELETING],
         gone=of_state[ServerState.GONE],

@@ -186,4 +186,4 @@ def nothing_in(answer: None) -> None:
         raise ValueError("the answer should be empty")
 
 
-CLOUD_LOAD_BALANCER = Kind(CALLED, TRAITS, read, add, change, remove)
+CLOUD_LOAD_BALANCER = Kind(TRAITS, read, add, change, remove)

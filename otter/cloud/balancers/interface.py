@@ -22,7 +22,6 @@ class Kind:
     """
     One kind of load balancer. Its functions take the load balancer's id first, and return Effects.
 
-    :ivar called: what owners call it.
     :ivar read: the ``Balancer``.
     :ivar add: nothing; puts the nodes on it that it lacks, as many as there is room for, given how many it has. Fails with
         ``BalancerGone``, ``BalancerFull``.
@@ -30,7 +29,6 @@ class Kind:
     :ivar remove: nothing; fine if they are gone already, and if the whole load balancer is.
     """
 
-    called: str
     traits: Traits
     read: Callable[[str], Effect]
     add: Callable[[str, Collection[Node], int], Effect]

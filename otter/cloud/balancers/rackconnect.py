@@ -148,4 +148,4 @@ def nodes_in(pool_id: str, answer: Sequence[Mapping[str, Any]]) -> PVector[Node]
     return pvector(Node(target, str(member["cloud_server"]["id"]), str(member["id"])) for member in answer)
 
 
-RACKCONNECT_V3 = Kind(CALLED, TRAITS, read, add, change, remove)
+RACKCONNECT_V3 = Kind(TRAITS, read, add, change, remove)
