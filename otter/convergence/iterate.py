@@ -20,7 +20,7 @@ from otter.cloud.request import monotonic
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
-from otter.convergence.record import before, roster_after, state_after
+from otter.convergence.record import before, overtaken, roster_after, state_after
 from otter.domain.errors import OtterError
 from otter.domain.group import Group, GroupId, GroupState, Status
 from otter.domain.roster import Create
@@ -150,10 +150,10 @@ class Pass:
         fleet = self._fleet(group, observed)
         leaving = [server.id for server in (*fleet.leaving, *fleet.gone)]
         current = await self.store.change_group(
-            group.id, lambda it: before(it, creates, leaving, now), even_deleting=True
+            group.id, lambda it: before(it, group, creates, leaving, now), even_deleting=True
         )
-        if current.state.resting:
-            return Seen(observed, (), Outcome(Verdict.AGAIN))  # it was paused while we looked
+        if overtaken(current, group):
+            return Seen(observed, (), Outcome(Verdict.AGAIN))
 
         results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(steps))
         return Seen(observed, steps, judge(results))

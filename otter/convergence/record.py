@@ -14,18 +14,29 @@ from otter.planning.servers import Fleet, ties_of
 from otter.planning.world import Observed, host_of
 
 
-def before(group: Group, creates: Mapping[str, Create], leaving: Iterable[str], now: float) -> Group:
+def overtaken(group: Group, read: Group) -> bool:
     """
-    ``group`` with what is about to be done and must not be forgotten; as it is, if it was paused meanwhile.
+    Whether what was planned must not be done any more: the group was paused meanwhile, or a server was let go.
+
+    :param read: what the plan was made from.
+    """
+    return group.state.resting or group.roster.released != read.roster.released
+
+
+def before(group: Group, read: Group, creates: Mapping[str, Create], leaving: Iterable[str], now: float) -> Group:
+    """
+    ``group`` with what is about to be done and must not be forgotten; as it is, if it was ``overtaken``.
 
     :param leaving: ids of the servers that are on their way out from now on. See Note [Leaving is final].
     """
-    if group.state.resting:
+    if overtaken(group, read):
         return group
+    going = pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving)
     roster = evolve(
         group.roster,
+        active=pvector(member for member in group.roster.active if member.id not in going),
         creates=group.roster.creates.update(creates),
-        leaving=pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving),
+        leaving=going,
     )
     look_at = now if group.state.look_at is None else group.state.look_at
     return evolve(group, roster=roster, state=evolve(group.state, look_at=look_at))
