@@ -13,7 +13,7 @@ from otter.cloud import nova
 from otter.cloud.balancers.kinds import KINDS
 from otter.cloud.errors import ApiError, CloudError
 from otter.domain.balancers import BalancerId, Node
-from otter.domain.group import GroupId
+from otter.domain.group import GroupId, Refusal
 from otter.planning.steps import (
     AddNodes,
     ChangeNodes,
@@ -148,11 +148,12 @@ def judge(results: Sequence[Result]) -> Outcome:
     )
 
 
-def judge_blindness(error: CloudError) -> Outcome:
-    """What a pass came to that could not even look at the group's servers."""
+def judge_blindness(error: CloudError, refusal: Refusal | None) -> Outcome:
+    """What a pass came to that could not even look at the group's servers. What Nova refused before, it still does."""
+    refused = tuple(refusal.reasons) if refusal is not None else ()
     if error.terminal:
-        return Outcome(Verdict.BLOCKED, reasons=(error.user_message,))
-    return Outcome(Verdict.AGAIN, troubles=(error.user_message,))
+        return Outcome(Verdict.BLOCKED, reasons=tuple(sorted({error.user_message, *refused})))
+    return Outcome(Verdict.AGAIN, reasons=refused, troubles=(error.user_message,))
 
 
 def sentences(errors: Sequence[CloudError]) -> tuple[str, ...]:

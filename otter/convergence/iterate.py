@@ -133,7 +133,7 @@ class Pass:
             # A bug. It must stop neither the other groups nor this one for good.
             log.failure("pass-broke", tenant=group.id.tenant, group=group.id.group)
             error = Unreachable(f"otter failed with an internal error ({type(failure).__name__})")
-        return Seen(None, (), judge_blindness(error))
+        return Seen(None, (), judge_blindness(error, group.state.refusal))
 
     async def _look_and_act(self, group: Group) -> Seen:
         now = self.clock.seconds()
@@ -153,7 +153,7 @@ class Pass:
             group.id, lambda it: before(it, group, creates, leaving, now), even_deleting=True
         )
         if overtaken(current, group):
-            return Seen(observed, (), Outcome(Verdict.AGAIN))
+            return Seen(observed, (), Outcome(Verdict.AGAIN, tuple(current.state.reasons)))
 
         results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(steps))
         return Seen(observed, steps, judge(results))
