@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import planning, reaction, scale_out, webhooks
+from benchmarks import creates, memory, passes, planning, reaction, scale_out, webhooks
 from benchmarks.figures import Figure, table
 
 MEASURES = {
@@ -12,6 +12,9 @@ MEASURES = {
     "reaction": reaction.measure,
     "planning": planning.measure,
     "scale_out": scale_out.measure,
+    "creates": creates.measure,
+    "passes": passes.measure,
+    "memory": memory.measure,
 }
 
 

@@ -2,13 +2,16 @@
 A cloud that costs next to nothing: ``python -m benchmarks.cloud PORT SECONDS``.
 
 Identity and Nova, as far as otter needs them. Servers are active as soon as they are asked for; Nova takes its time for each
-answer, and remembers when each request came in.
+answer, lists as many servers on a page as it is asked for, and remembers when each request came in. A server is made into JSON
+once, so that long lists are cheap, too.
 """
 
 import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -22,34 +25,66 @@ from benchmarks.bare import QuietSite
 from tests.rig.processes import HERE
 
 REGION, CATALOG_NAME = "ORD", "cloudServersOpenStack"
+LONGEST_PAGE = 1000
 
 
 @define
 class Nova:
-    """The servers of each tenant, by id."""
+    """:ivar servers: tenant -> id -> server, as JSON."""
 
-    servers: defaultdict[str, dict[str, dict]] = field(factory=lambda: defaultdict(dict))
+    servers: defaultdict[str, dict[str, str]] = field(factory=lambda: defaultdict(dict))
+    _numbers: count = field(init=False, factory=count)
 
-    def answer(self, method: str, tenant: str, path: str, body: Any) -> tuple[int, Any]:
-        """Status and document."""
+    def answer(self, method: str, tenant: str, path: str, query: Mapping[str, str], body: Any) -> tuple[int, str]:
+        """Status and JSON."""
         servers = self.servers[tenant]
         match method, path.split("/"):
             case "GET", ["servers", "detail"]:
-                return 200, {"servers": list(servers.values())}
+                return 200, page_of(servers, int(query.get("limit", LONGEST_PAGE)), query.get("marker"))
             case "POST", ["servers"]:
-                server = active_server(body["server"])
-                servers[server["id"]] = server
-                return 202, {"server": server}
+                server = active_server(body["server"], next(self._numbers))
+                servers[server["id"]] = json.dumps(server)
+                return 202, one(servers[server["id"]])
             case "GET", ["servers", server_id] if server_id in servers:
-                return 200, {"server": servers[server_id]}
+                return 200, one(servers[server_id])
             case "DELETE", ["servers", server_id] if servers.pop(server_id, None):
-                return 204, None
-        return 404, {"itemNotFound": {"message": "Instance could not be found", "code": 404}}
+                return 204, ""
+        return 404, json.dumps({"itemNotFound": {"message": "Instance could not be found", "code": 404}})
 
 
-def active_server(body: dict[str, Any]) -> dict[str, Any]:
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return {**body, "id": str(uuid4()), "status": "ACTIVE", "created": created, "addresses": {}, "links": []}
+def page_of(servers: Mapping[str, str], limit: int, marker: str | None) -> str:
+    """The servers after the ``marker``; as Nova does, with a link to the next page if this one is full."""
+    ids = list(servers)
+    first = ids.index(marker) + 1 if marker else 0
+    shown = ids[first : first + limit]
+    links = [{"rel": "next", "href": f"?limit={limit}&marker={shown[-1]}"}] if len(shown) == limit else []
+    return f'{{"servers": [{", ".join(servers[id] for id in shown)}], "servers_links": {json.dumps(links)}}}'
+
+
+def one(server: str) -> str:
+    return f'{{"server": {server}}}'
+
+
+def active_server(body: Mapping[str, Any], number: int) -> dict[str, Any]:
+    server_id, now = str(uuid4()), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    href = f"https://servers.example.com/v2/servers/{server_id}"
+    private = {"addr": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", "version": 4}
+    public = {"addr": f"2001:db8::{number:x}", "version": 6}
+    return {
+        "id": server_id,
+        "name": body["name"],
+        "status": "ACTIVE",
+        "created": now,
+        "updated": now,
+        "addresses": {"private": [private], "public": [public]},
+        "metadata": body.get("metadata", {}),
+        "links": [{"rel": "self", "href": href}, {"rel": "bookmark", "href": href}],
+        "flavor": {"id": body["flavorRef"], "links": [{"rel": "bookmark", "href": href}]},
+        "image": {"id": body["imageRef"], "links": [{"rel": "bookmark", "href": href}]},
+        "OS-EXT-STS:task_state": None,
+        "OS-EXT-STS:vm_state": "active",
+        "progress": 100,
+    }
 
 
 def access(tenant: str, root: str) -> dict[str, Any]:
@@ -59,7 +94,8 @@ def access(tenant: str, root: str) -> dict[str, Any]:
 
 
 def make_app(root: str, delay: float) -> Klein:
-    app, nova, seen = Klein(), Nova(), []
+    app, nova = Klein(), Nova()
+    seen: list[tuple[float, str, str, str]] = []
 
     @app.route("/")
     def greet(request: IRequest) -> str:
@@ -80,10 +116,11 @@ def make_app(root: str, delay: float) -> Klein:
     async def ask_nova(request: IRequest, tenant: str, path: str) -> str:
         method = request.method.decode()
         seen.append((time.monotonic(), method, tenant, path))
-        status, document = nova.answer(method, tenant, path, json.loads(request.content.read() or b"null"))
+        query = {name.decode(): values[-1].decode() for name, values in request.args.items()}
+        status, answer = nova.answer(method, tenant, path, query, json.loads(request.content.read() or b"null"))
         await deferLater(reactor, delay)
         request.setResponseCode(status)
-        return "" if document is None else json.dumps(document)
+        return answer
 
     return app
 

@@ -3,7 +3,7 @@ A load generator, in a process of its own: ``python -m benchmarks.load PORT SECO
 
 The input is a list of lists, one for each connection: its paths are POSTed on it in turn, again and again, each as soon as the
 one before was answered. When the time is over, each connection still goes on to the end of its list, so that what one path
-did and the next one undoes is undone. Sockets and epoll and no HTTP library, so that the generator is not what everybody waits
+did and the next one undoes is undone; with 0 SECONDS, each list is gone through just once. Sockets and epoll and no HTTP library, so that the generator is not what everybody waits
 for. The output is a ``Load`` as JSON.
 """
 
@@ -77,7 +77,7 @@ def is_whole(received: bytes) -> bool:
 
 
 def generate(port: int, seconds: float, paths: Sequence[Sequence[str]]) -> Load:
-    """Load the server at ``port`` for some time. :raises ConnectionError: it hung up."""
+    """Load the server at ``port`` for some time, or (0) until each list is done. :raises ConnectionError: it hung up."""
     connections = [Connection(socket.create_connection((HERE, port)), list(map(request_of, some))) for some in paths]
     by_number = {connection.socket.fileno(): connection for connection in connections}
     poll = select.epoll()
@@ -92,19 +92,21 @@ def generate(port: int, seconds: float, paths: Sequence[Sequence[str]]) -> Load:
         ready = poll.poll()
         now = perf_counter()
         over = now - start > seconds
-        idle += 0.0 if over else now - before
+        counts = not over or seconds == 0
+        idle += now - before if counts else 0.0
         for number, _ in ready:
             connection = by_number[number]
             if (status := connection.status()) is None:
                 continue
             answers[status] += 1
-            in_time += not over
+            in_time += counts
             if over and connection.at_the_end():
                 poll.unregister(number)
                 by_number.pop(number).socket.close()
             else:
                 connection.send_next()
-    return Load(in_time / seconds, dict(answers), 1 - idle / seconds)
+    took = seconds or perf_counter() - start
+    return Load(in_time / took, dict(answers), 1 - idle / took)
 
 
 def request_of(path: str) -> bytes:

@@ -11,11 +11,10 @@ import random
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from benchmarks.bare import COUNTERS
 from benchmarks.figures import Figure, milliseconds, percentile, times
-from benchmarks.servers import bare, cheap_cloud, otter, running
+from benchmarks.servers import bare, cheap_cloud, otter_on, running, seen
 from tests.rig.otter import Otter, OwnedGroup
 from tests.rig.processes import Process, call, until
 
@@ -27,16 +26,18 @@ HITS = 250
 
 def measure(folder: Path) -> list[Figure]:
     print(f"reaction: {HITS} hits, one after the other, on {GROUPS} groups of as many tenants")
-    with running(cheap_cloud(folder, 0.0)) as cloud, running(bare(folder)) as route:
-        config = {"identity": {"strategy": "single_tenant"}}
-        with running(otter(folder, f"{cloud.url}/identity/v2.0", **config)) as service:
-            groups = [new_group(service, f"t{number}") for number in range(GROUPS)]
-            time.sleep(1)  # their first passes
-            pairs = []
-            for number in range(HITS):
-                pairs.append((round_trip(route, number), reaction(service, cloud, groups[number % GROUPS])))
-                if (number + 1) % 50 == 0:
-                    print(f"  {number + 1}: p50 so far {milliseconds(median(ours for _, ours in pairs))}", flush=True)
+    with (
+        running(cheap_cloud(folder, 0.0)) as cloud,
+        running(bare(folder)) as route,
+        running(otter_on(folder, cloud)) as service,
+    ):
+        groups = [new_group(service, f"t{number}") for number in range(GROUPS)]
+        time.sleep(1)  # their first passes
+        pairs = []
+        for number in range(HITS):
+            pairs.append((round_trip(route, number), reaction(service, cloud, groups[number % GROUPS])))
+            if (number + 1) % 50 == 0:
+                print(f"  {number + 1}: p50 so far {milliseconds(median(ours for _, ours in pairs))}", flush=True)
     return figures([theirs for theirs, _ in pairs], [ours for _, ours in pairs])
 
 
@@ -73,7 +74,3 @@ def reaction(service: Otter, cloud: Process, group: OwnedGroup) -> float:
 
 def arrivals(cloud: Process, group: OwnedGroup) -> list[float]:
     return [at for at, method, tenant, _ in seen(cloud) if (method, tenant) == ("POST", group.tenant)]
-
-
-def seen(cloud: Process) -> list[Any]:
-    return call("GET", f"{cloud.url}/seen")[1]

@@ -26,9 +26,9 @@ from attrs import frozen
 from benchmarks.bare import COUNTERS
 from benchmarks.figures import Figure, percents, spread
 from benchmarks.load import Load, load
-from benchmarks.servers import bare, cheap_cloud, otter, running
+from benchmarks.servers import bare, cheap_cloud, otter_on, running, seen
 from tests.rig.otter import Otter, OwnedGroup
-from tests.rig.processes import Process, call, until
+from tests.rig.processes import Process, until
 
 AIM = 0.6
 ROUNDS = 10
@@ -57,7 +57,7 @@ class Street:
 
     def settle(self) -> None:
         """Wait until the converger has nothing to do."""
-        until(lambda: not call("GET", f"{self.cloud.url}/seen")[1], 60, 0.5, "nothing asks the cloud any more")
+        until(lambda: not seen(self.cloud), 60, 0.5, "nothing asks the cloud any more")
 
 
 def measure(folder: Path) -> list[Figure]:
@@ -78,13 +78,15 @@ def measure(folder: Path) -> list[Figure]:
 
 @contextmanager
 def street(folder: Path) -> Iterator[Street]:
-    with running(cheap_cloud(folder, CLOUD_DELAY)) as cloud, running(bare(folder)) as route:
-        config = {"identity": {"strategy": "single_tenant"}}
-        with running(otter(folder, f"{cloud.url}/identity/v2.0", **config)) as service:
-            groups = [service.create_group("t1", 0, 1000, policies=POLICIES) for _ in range(GROUPS)]
-            it = Street(cloud, service, route, groups)
-            it.settle()
-            yield it
+    with (
+        running(cheap_cloud(folder, CLOUD_DELAY)) as cloud,
+        running(bare(folder)) as route,
+        running(otter_on(folder, cloud)) as service,
+    ):
+        groups = [service.create_group("t1", 0, 1000, policies=POLICIES) for _ in range(GROUPS)]
+        it = Street(cloud, service, route, groups)
+        it.settle()
+        yield it
 
 
 def told(theirs: Load, ours: Load) -> str:

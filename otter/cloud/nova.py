@@ -192,7 +192,7 @@ def server_of(document: Mapping[str, Any]) -> Server:
         address=next((address for address in addresses if address.startswith("10.")), ""),
         group_id=metadata.get(GROUP_KEY, metadata.get(OLD_GROUP_KEY)),
         create_id=metadata.get(CREATE_KEY),
-        targets=pset(target for key, value in metadata.items() for target in targets_in(key, value)),
+        targets=pset([target for key, value in metadata.items() for target in targets_in(key, value)]),
         links=pvector(dict(link) for link in document.get("links", ())),
         marked=metadata.get(STATE_KEY) == LEAVING,
     )

@@ -41,8 +41,13 @@ class SelfHeal(Service):
                 # The store, most likely. Whatever it was: the next sweep tries again.
                 log.failure("selfheal-postponed")
                 group_ids = []
-            for group_id in group_ids:
+            began = self.clock.seconds()
+            for number, group_id in enumerate(group_ids):
+                await self._sleep_until(began + self.interval * number / len(group_ids))
                 await self.marks.mark(group_id)
-                await deferLater(self.clock, self.interval / len(group_ids))
-            if not group_ids:
-                await deferLater(self.clock, self.interval)
+            await self._sleep_until(began + self.interval)
+
+    async def _sleep_until(self, moment: float) -> None:
+        """However many groups there are, what it takes to wake up does not add up."""
+        if (wait := moment - self.clock.seconds()) > 0:
+            await deferLater(self.clock, wait)

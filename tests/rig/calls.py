@@ -5,7 +5,7 @@ import re
 from attrs import frozen
 
 CHANGING = frozenset({"POST", "PUT", "DELETE", "PATCH"})
-TENANTED = frozenset({"nova", "clb"})
+TENANTED = frozenset({"nova", "clb", "rackconnect"})
 """The services whose URLs begin with the tenant."""
 
 OPERATIONS = {
@@ -26,6 +26,13 @@ OPERATIONS = {
         ("DELETE", r"loadbalancers/[^/]+/nodes(/[^/]+)?", "remove_nodes"),
         ("PUT", r"loadbalancers/[^/]+/nodes/[^/]+", "change_node"),
         ("GET", r"loadbalancers/[^/]+/healthmonitor", "health_monitor"),
+    ],
+    "rackconnect": [
+        ("GET", r"load_balancer_pools", "list_pools"),
+        ("GET", r"load_balancer_pools/[^/]+", "get_pool"),
+        ("GET", r"load_balancer_pools/[^/]+/nodes", "list_pool_nodes"),
+        ("POST", r"load_balancer_pools/nodes", "add_pool_nodes"),
+        ("DELETE", r"load_balancer_pools/nodes", "remove_pool_nodes"),
     ],
     "identity": [
         ("POST", r"v2\.0/tokens", "login"),

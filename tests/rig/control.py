@@ -16,7 +16,7 @@ from tests.rig.rules import Rulebook
 @frozen
 class Upstream:
     """
-    :ivar service: "nova", "clb" or "identity"; it says what the paths mean.
+    :ivar service: "nova", "clb", "rackconnect" or "identity"; it says what the paths mean.
     :ivar url: what the proxy's ``/{name}`` stands for, without a slash at the end.
     """
 

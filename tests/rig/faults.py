@@ -153,9 +153,10 @@ class Cut(Fault):
 @frozen
 class Edited(Fault):
     """
-    The list of servers or nodes in the answer is not what the cloud said.
+    The list of servers, nodes or pools in the answer is not what the cloud said.
 
-    :ivar entries: regular expression that fits the whole id, name or address of those that are meant.
+    :ivar entries: regular expression that fits the whole id, name or address of those that are meant, or the id of
+        their server.
     """
 
     entries: re.Pattern = field(default=".*", converter=re.compile, kw_only=True)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from attrs import define, field
 
@@ -12,9 +13,10 @@ from tests.rig.processes import HERE, REPOSITORY, Process, call, free_port
 
 PYTHON = str(REPOSITORY / os.environ.get("CLOUD_PYTHON", ".venv-cloud/bin/python"))
 REGION = "ORD"
-NOVA, CLB = "cloudServersOpenStack", "cloudLoadBalancers"
+NOVA, CLB, RACKCONNECT = "cloudServersOpenStack", "cloudLoadBalancers", "rackconnect"
 NOVA_CONTROL, CLB_CONTROL = "cloudServersBehavior", "cloudLoadBalancerControl"
 GROUP_KEY = "rax:autoscale:group:id"
+MONITOR = {"type": "CONNECT", "delay": 10, "timeout": 10, "attemptsBeforeDeactivation": 3}
 
 
 class Mimic(Process):
@@ -105,9 +107,16 @@ class Cloud:
         """``status``: ERROR, SHUTOFF, DELETED, or anything at all."""
         ask("POST", f"{self.urls[NOVA_CONTROL]}/attributes/", {"status": {server_id: status}})
 
+    def metadata(self, server_id: str) -> dict[str, str]:
+        return ask("GET", self._metadata(server_id))["metadata"]
+
     def set_metadata(self, server_id: str, metadata: Mapping[str, str]) -> None:
         """In place of all that it had."""
-        ask("PUT", f"{self.urls[NOVA]}/servers/{server_id}/metadata", {"metadata": dict(metadata)})
+        ask("PUT", self._metadata(server_id), {"metadata": dict(metadata)})
+
+    def set_metadata_item(self, server_id: str, key: str, value: str) -> None:
+        """Beside what it has."""
+        ask("PUT", f"{self._metadata(server_id)}/{quote(key, safe='')}", {"meta": {key: value}})
 
     def wipe_metadata(self, server_id: str) -> None:
         """From now on the server is nobody's."""
@@ -137,8 +146,46 @@ class Cloud:
         node = {"address": address, "port": port, "condition": "ENABLED", **extra}
         return ask("POST", f"{self._balancer(lb_id)}/nodes", {"nodes": [node]})["nodes"][0]["id"]
 
+    def change_node(self, lb_id: int, node_id: int, **changes: Any) -> None:
+        """``changes``: ``condition``, ``weight``, ``type``."""
+        ask("PUT", f"{self._balancer(lb_id)}/nodes/{node_id}", {"node": changes})
+
     def remove_node(self, lb_id: int, node_id: int) -> None:
         ask("DELETE", f"{self._balancer(lb_id)}/nodes/{node_id}")
+
+    def node_status(self, lb_id: int, node_id: int, status: str) -> None:
+        """What the health monitor says of the node from now on: ``status`` is ONLINE or OFFLINE."""
+        ask("PUT", f"{self.urls[CLB_CONTROL]}/loadbalancers/{lb_id}/nodes/{node_id}/status", {"status": status})
+
+    def health_monitor(self, lb_id: int) -> dict[str, Any]:
+        """Empty if there is none."""
+        return ask("GET", f"{self._balancer(lb_id)}/healthmonitor")["healthMonitor"]
+
+    def set_health_monitor(self, lb_id: int, **other: Any) -> None:
+        """From now on new nodes are OFFLINE until :meth:`node_status` says otherwise. ``other``: than MONITOR's values."""
+        ask("PUT", f"{self._balancer(lb_id)}/healthmonitor", {"healthMonitor": MONITOR | other})
+
+    def remove_health_monitor(self, lb_id: int) -> None:
+        """Nodes keep the status that they have."""
+        ask("DELETE", f"{self._balancer(lb_id)}/healthmonitor")
+
+    def pool_id(self) -> str:
+        """The tenant's RackConnect pool, the only one that it ever has."""
+        [pool] = ask("GET", f"{self.urls[RACKCONNECT]}/load_balancer_pools")
+        return pool["id"]
+
+    def pooled(self) -> set[str]:
+        """The ids of the servers in the pool."""
+        nodes = ask("GET", f"{self.urls[RACKCONNECT]}/load_balancer_pools/{self.pool_id()}/nodes")
+        return {node["cloud_server"]["id"] for node in nodes}
+
+    def add_to_pool(self, *server_ids: str) -> None:
+        """As somebody else would; whether there are such servers does not matter."""
+        self._change_pool("POST", server_ids)
+
+    def remove_from_pool(self, *server_ids: str) -> None:
+        """As somebody else would. :raises AssertionError: 409, one of them is not in the pool; nothing is removed."""
+        self._change_pool("DELETE", server_ids)
 
     def on_create(self, name: str, parameters: Mapping[str, Any], criteria: Sequence[Mapping] = ()) -> str:
         """Let the next servers fail, build slowly, ... (Clouds, "creation behaviours".) The behavior's id."""
@@ -161,8 +208,24 @@ class Cloud:
         body = {"name": "fail", "parameters": {"code": code, "message": message}, "criteria": criteria}
         return ask("POST", self._identity_behaviors(), body)["id"]
 
+    def stutter_identity(self, *codes: int) -> None:
+        """Refuse this tenant's next impersonations with these, one each, and all others no more (of the next hundred)."""
+        fails = [{"name": "fail", "parameters": {"code": code, "message": "no"}} for code in codes]
+        behaviors = [*fails, *[{"name": "default"}] * 100]
+        criteria = [{"username": f"{re.escape(self.owner)}$"}]
+        body = {"name": "sequence", "parameters": {"behaviors": behaviors}, "criteria": criteria}
+        ask("POST", self._identity_behaviors(), body)
+
     def heal_identity(self, behavior_id: str) -> None:
         ask("DELETE", f"{self._identity_behaviors()}/{behavior_id}")
+
+    def _change_pool(self, method: str, server_ids: Iterable[str]) -> None:
+        pool = {"id": self.pool_id()}
+        pairs = [{"cloud_server": {"id": server_id}, "load_balancer_pool": pool} for server_id in server_ids]
+        ask(method, f"{self.urls[RACKCONNECT]}/load_balancer_pools/nodes", pairs)
+
+    def _metadata(self, server_id: str) -> str:
+        return f"{self.urls[NOVA]}/servers/{server_id}/metadata"
 
     def _balancer(self, lb_id: int) -> str:
         return f"{self.urls[CLB]}/loadbalancers/{lb_id}"

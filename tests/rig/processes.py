@@ -102,8 +102,8 @@ class Process:
     child: subprocess.Popen | None = field(init=False, default=None)
 
     @property
-    def port(self) -> int | None:
-        return urlsplit(self.url).port
+    def port(self) -> int:
+        return urlsplit(self.url).port or 80
 
     @property
     def pid(self) -> int:

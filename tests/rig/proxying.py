@@ -8,10 +8,14 @@ from urllib.parse import quote, urlsplit
 
 from attrs import frozen
 
-from tests.rig.mimic import CLB, NOVA, REGION, Cloud, ask
+from tests.rig.mimic import CLB, NOVA, RACKCONNECT, REGION, Cloud, ask
 from tests.rig.processes import HERE, Process, call, free_port
 
-SERVICES = {"nova": (NOVA, "compute"), "clb": (CLB, "rax:load-balancer")}
+SERVICES = {
+    "nova": (NOVA, "compute"),
+    "clb": (CLB, "rax:load-balancer"),
+    "rackconnect": (RACKCONNECT, "rax:rackconnect"),
+}
 """Our name of a service -> its name and type in the catalog."""
 
 BAD_GATEWAY = "<h1>Bad Gateway</h1>"
@@ -62,12 +66,15 @@ def stall(when: str = "before") -> Json:
 
 
 def hide(entries: str = ".*") -> Json:
-    """Lists lack the servers or nodes whose whole id, name or address fits the regular expression."""
+    """
+    Lists lack the servers, nodes or pools whose whole id, name or address fits the regular expression. A node of a pool
+    goes by the id of its server, too.
+    """
     return {"kind": "hide", "entries": entries}
 
 
 def duplicate(entries: str = ".*") -> Json:
-    """Lists have the servers or nodes twice."""
+    """Lists have the servers, nodes or pools twice."""
     return {"kind": "duplicate", "entries": entries}
 
 
@@ -91,7 +98,7 @@ class Proxy:
         return f"http://{HERE}:{self.process.port}"
 
     def forward(self, name: str, service: str, url: str) -> str:
-        """From now on ``/{name}`` of the proxy is ``url``; its URL. ``service``: "nova", "clb" or "identity"."""
+        """From now on ``/{name}`` of the proxy is ``url``; its URL. ``service``: a name in SERVICES, or "identity"."""
         ask("PUT", f"{self.url}/control/upstreams/{name}", {"service": service, "url": url})
         return f"{self.url}/{name}"
 
@@ -102,7 +109,7 @@ class Proxy:
 
     def register(self, identity_url: str, tenants: Iterable[str] | None = None) -> None:
         """
-        Puts the proxy before Nova and CLB in Mimic's catalog.
+        Puts the proxy before all SERVICES in Mimic's catalog.
 
         :param tenants: who shall see it; None: everybody, which disturbs all tests on the same Mimic.
         """
@@ -131,10 +138,10 @@ class Proxy:
 
     def add(self, fault: Json, **match: Any) -> int:
         """
-        A rule; its id. ``match`` narrows down whom it hits: ``service`` ("nova", "clb", "identity"), ``methods``, ``path``
-        (regular expression, searched in what follows the tenant, query included), ``tenant``, ``operation``, and of
-        those ``nth`` (only the n-th) or ``first`` (only the first k), counted per tenant. A kill counts only changing
-        requests unless ``methods`` says otherwise.
+        A rule; its id. ``match`` narrows down whom it hits: ``service`` (a name in SERVICES, or "identity"), ``methods``,
+        ``path`` (regular expression, searched in what follows the tenant, query included), ``tenant``, ``operation``
+        (a name of ``tests.rig.calls``), and of those ``nth`` (only the n-th) or ``first`` (only the first k), counted per
+        tenant. A kill counts only changing requests unless ``methods`` says otherwise.
         """
         return ask("POST", f"{self.url}/control/rules", {"match": match, "fault": fault})["id"]
 
@@ -154,8 +161,8 @@ class Proxy:
         return next(rule["applied"] for rule in self.rules() if rule["id"] == rule_id)
 
     def counts(self, tenant: str) -> dict[str, dict[str, int]]:
-        """Service -> operation -> number of requests."""
-        return {"nova": {}, "clb": {}} | {k: v for k, v in self._counts_of(tenant).items() if k != "changes"}
+        """Service -> operation -> number of requests; all SERVICES, even if nothing was asked of them."""
+        return {name: {} for name in SERVICES} | {k: v for k, v in self._counts_of(tenant).items() if k != "changes"}
 
     def changes(self, tenant: str) -> int:
         """Number of requests with POST, PUT, DELETE or PATCH that arrived, forwarded or not."""

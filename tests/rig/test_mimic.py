@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tests.rig.mimic import GROUP_KEY, Cloud
+from tests.rig.mimic import GROUP_KEY, MONITOR, Cloud
 from tests.rig.processes import call
 
 tenants = map("mimicked-{}".format, count())
@@ -45,6 +45,45 @@ def test_nodes_come_and_go(cloud):
     assert cloud.served(lb_id) == {"10.0.0.1", "10.0.0.2"}
     cloud.remove_node(lb_id, node_id)
     assert cloud.served(lb_id) == {"10.0.0.2"}
+
+
+def test_nodes_are_changed(cloud):
+    lb_id = cloud.create_balancer()
+    node_id = cloud.add_node(lb_id, "10.0.0.1", 80)
+    cloud.change_node(lb_id, node_id, condition="DRAINING", weight=7, type="SECONDARY")
+    [node] = cloud.nodes(lb_id)
+    assert (node["condition"], node["weight"], node["type"]) == ("DRAINING", 7, "SECONDARY")
+
+
+def test_new_nodes_are_offline_while_their_health_is_monitored(cloud):
+    lb_id = cloud.create_balancer()
+    assert cloud.health_monitor(lb_id) == {}
+    cloud.set_health_monitor(lb_id, delay=5)
+    assert cloud.health_monitor(lb_id) == MONITOR | {"delay": 5}
+    node_id = cloud.add_node(lb_id, "10.0.0.1", 80)
+    assert [node["status"] for node in cloud.nodes(lb_id)] == ["OFFLINE"]
+    cloud.node_status(lb_id, node_id, "ONLINE")
+    assert [node["status"] for node in cloud.nodes(lb_id)] == ["ONLINE"]
+    cloud.remove_health_monitor(lb_id)
+    assert cloud.health_monitor(lb_id) == {}
+
+
+def test_servers_come_into_the_pool_and_go(cloud):
+    assert cloud.pool_id() == cloud.pool_id()
+    assert cloud.pooled() == set()
+    cloud.add_to_pool("s1", "s2")
+    assert cloud.pooled() == {"s1", "s2"}
+    with pytest.raises(AssertionError, match="409"):
+        cloud.remove_from_pool("s1", "s3")
+    cloud.remove_from_pool("s1")
+    assert cloud.pooled() == {"s2"}
+
+
+def test_metadata_are_set_one_by_one(cloud):
+    server_id = cloud.create_server("web", {GROUP_KEY: "g1"})
+    cloud.set_metadata_item(server_id, "rax:autoscale:server:draining", "DRAINING")
+    assert cloud.metadata(server_id) == {GROUP_KEY: "g1", "rax:autoscale:server:draining": "DRAINING"}
+    assert [server["metadata"] for server in cloud.servers("g1")] == [cloud.metadata(server_id)]
 
 
 def test_a_balancer_is_locked_and_deleted(cloud):

@@ -11,7 +11,7 @@ import pytest
 from tests.rig import proxying
 from tests.rig.mimic import Cloud
 from tests.rig.processes import HERE, call, free_port, send, until
-from tests.rig.toys import ODD, SERVERS, ToyUpstream
+from tests.rig.toys import ODD, POOL_NODES, POOLS, SERVERS, ToyUpstream
 
 tenants = map("tenant-{}".format, count())
 
@@ -43,6 +43,11 @@ def clb(proxy, upstream, tenant):
 
 
 @pytest.fixture
+def rackconnect(proxy, upstream, tenant):
+    return f"{proxy.forward('rackconnect-toy', 'rackconnect', upstream.url)}/{tenant}"
+
+
+@pytest.fixture
 def victim():
     """A process to kill."""
     child = subprocess.Popen(["sleep", "60"])
@@ -71,6 +76,13 @@ def test_a_request_comes_through_byte_for_byte(nova, upstream, tenant):
 
 def test_an_answer_without_body_comes_through(nova):
     assert call("DELETE", f"{nova}/servers/s1") == (204, None)
+
+
+def test_what_is_to_be_deleted_may_stand_in_the_body(rackconnect, upstream, tenant):
+    assert send("DELETE", f"{rackconnect}/load_balancer_pools/nodes", ODD)[0] == 204
+    method, seen, headers, body = upstream.seen[-1]
+    assert (method, seen, body) == ("DELETE", f"/v2/{tenant}/load_balancer_pools/nodes", ODD)
+    assert headers["content-length"] == str(len(ODD))
 
 
 def test_many_requests_are_on_their_way_at_once(nova):
@@ -175,6 +187,25 @@ def test_servers_are_hidden_by_their_whole_id_or_name(proxy, nova, tenant):
 def test_nodes_are_hidden_by_their_address(proxy, clb, tenant):
     proxy.add(proxying.hide(r"10\.0\.0\.1"), tenant=tenant)
     assert ids(call("GET", f"{clb}/loadbalancers/7/nodes")) == [2]
+
+
+@pytest.mark.parametrize("entries", ["n1", "s1"])
+def test_nodes_of_a_pool_are_hidden_by_their_own_id_or_their_servers(proxy, rackconnect, tenant, entries):
+    proxy.add(proxying.hide(entries), tenant=tenant)
+    assert call("GET", f"{rackconnect}/load_balancer_pools/p1/nodes") == (200, POOL_NODES[1:])
+
+
+def test_bare_lists_have_entries_twice(proxy, rackconnect, tenant):
+    proxy.add(proxying.duplicate("s2"), tenant=tenant, operation="list_pool_nodes")
+    assert call("GET", f"{rackconnect}/load_balancer_pools/p1/nodes") == (200, [*POOL_NODES, POOL_NODES[1]])
+    assert call("GET", f"{rackconnect}/load_balancer_pools") == (200, POOLS)
+
+
+@pytest.mark.parametrize("text", ["[5, null, []]", '{"servers": [5]}', '"text"', "5"])
+def test_a_lie_about_lists_leaves_what_is_no_entry_alone(proxy, nova, tenant, text):
+    proxy.add(proxying.garbage(text, when="after"), tenant=tenant)
+    proxy.add(proxying.duplicate(), tenant=tenant)
+    assert send("GET", f"{nova}/servers")[2].decode() == text
 
 
 def test_entries_appear_twice(proxy, nova, clb, tenant):
@@ -292,7 +323,7 @@ def test_a_rule_that_means_nothing_is_refused(proxy, fault, match):
     assert call("POST", f"{proxy.url}/control/rules", {"fault": fault, "match": match})[0] == 400
 
 
-def test_requests_are_counted_by_operation(proxy, nova, clb, tenant):
+def test_requests_are_counted_by_operation(proxy, nova, clb, rackconnect, tenant):
     for method, url in [
         ("GET", f"{nova}/servers/detail?limit=100"),
         ("GET", f"{nova}/servers/s1"),
@@ -306,12 +337,22 @@ def test_requests_are_counted_by_operation(proxy, nova, clb, tenant):
         ("DELETE", f"{clb}/loadbalancers/7/nodes/1"),
         ("PUT", f"{clb}/loadbalancers/7/nodes/1"),
         ("GET", f"{clb}/loadbalancers/7/healthmonitor"),
+        ("GET", f"{rackconnect}/load_balancer_pools"),
+        ("GET", f"{rackconnect}/load_balancer_pools/p1"),
+        ("GET", f"{rackconnect}/load_balancer_pools/p1/nodes"),
+        ("POST", f"{rackconnect}/load_balancer_pools/nodes"),
+        ("DELETE", f"{rackconnect}/load_balancer_pools/nodes"),
     ]:
         call(method, url)
     nova_names = ["list_servers", "get_server", "create_server", "delete_server", "set_metadata", "other"]
     clb_counts = {"list_nodes": 1, "add_nodes": 1, "remove_nodes": 2, "change_node": 1, "health_monitor": 1}
-    assert proxy.counts(tenant) == {"nova": dict.fromkeys(nova_names, 1), "clb": clb_counts}
-    assert proxy.changes(tenant) == 7
+    pool_names = ["list_pools", "get_pool", "list_pool_nodes", "add_pool_nodes", "remove_pool_nodes"]
+    assert proxy.counts(tenant) == {
+        "nova": dict.fromkeys(nova_names, 1),
+        "clb": clb_counts,
+        "rackconnect": dict.fromkeys(pool_names, 1),
+    }
+    assert proxy.changes(tenant) == 9
 
 
 def test_a_request_that_failed_counts_too(proxy, nova, tenant):
@@ -342,7 +383,8 @@ def test_one_tenant_can_be_counted_anew(proxy, nova, tenant):
     call("POST", f"{nova}/servers", {})
     call("POST", f"{nova.replace(tenant, 'somebody-else')}/servers", {})
     proxy.reset(tenant)
-    assert (proxy.counts(tenant), proxy.changes(tenant), proxy.log(tenant)) == ({"nova": {}, "clb": {}}, 0, [])
+    nothing = {"nova": {}, "clb": {}, "rackconnect": {}}
+    assert (proxy.counts(tenant), proxy.changes(tenant), proxy.log(tenant)) == (nothing, 0, [])
     assert proxy.changes("somebody-else") == 1
 
 
@@ -363,14 +405,27 @@ def test_the_catalog_leads_one_tenant_through_the_proxy(proxy, mimic, tenant):
     cloud, other = Cloud(mimic.identity_url, tenant), next(tenants)
     proxy.register(mimic.identity_url, [tenant])
     urls = endpoints_of(mimic.identity_url, tenant)
-    for name in ("cloudServersOpenStack", "cloudLoadBalancers"):
+    for name in ("cloudServersOpenStack", "cloudLoadBalancers", "rackconnect"):
         assert [url.startswith(proxy.url) for url in urls[name]] == [True, False]
         assert [url.startswith(proxy.url) for url in endpoints_of(mimic.identity_url, other)[name]] == [False]
 
     lb_id, server_id = cloud.create_balancer(), cloud.create_server("web")
     assert ids(call("GET", f"{urls['cloudServersOpenStack'][0]}/servers/detail")) == [server_id]
     assert call("GET", f"{urls['cloudLoadBalancers'][0]}/loadbalancers/{lb_id}/nodes") == (200, {"nodes": []})
-    assert proxy.counts(tenant) == {"nova": {"list_servers": 1}, "clb": {"list_nodes": 1}}
+    assert call("GET", f"{urls['rackconnect'][0]}/load_balancer_pools/{cloud.pool_id()}/nodes") == (200, [])
+    counts = {"nova": {"list_servers": 1}, "clb": {"list_nodes": 1}, "rackconnect": {"list_pool_nodes": 1}}
+    assert proxy.counts(tenant) == counts
+
+
+def test_a_pool_is_changed_through_the_proxy(proxy, mimic, tenant):
+    cloud = Cloud(mimic.identity_url, tenant)
+    proxy.register(mimic.identity_url, [tenant])
+    url = f"{endpoints_of(mimic.identity_url, tenant)['rackconnect'][0]}/load_balancer_pools/nodes"
+    pairs = [{"cloud_server": {"id": name}, "load_balancer_pool": {"id": cloud.pool_id()}} for name in ("s1", "s2")]
+    assert call("POST", url, pairs)[0] == 201
+    assert call("DELETE", url, pairs[:1]) == (204, None)
+    assert cloud.pooled() == {"s2"}
+    assert proxy.counts(tenant)["rackconnect"] == {"add_pool_nodes": 1, "remove_pool_nodes": 1}
 
 
 def test_the_catalog_leads_everybody_through_the_proxy(proxy, mimic, tenant):

@@ -15,6 +15,9 @@ SERVERS = {
     "servers_links": [{"rel": "next", "href": "http://elsewhere/?marker=s10"}],
 }
 NODES = {"nodes": [{"id": 1, "address": "10.0.0.1", "port": 80}, {"id": 2, "address": "10.0.0.2", "port": 80}]}
+POOLS = [{"id": "p1", "name": "default"}]
+POOL_NODES = [{"id": f"n{number}", "cloud_server": {"id": f"s{number}"}} for number in (1, 2)]
+LISTS = {"pools": POOLS, "p1/nodes": POOL_NODES, "nodes": NODES}
 ODD = b'\x00\xff  {"odd" :1}\r\n'
 
 
@@ -69,4 +72,5 @@ class ToyUpstream(ThreadingHTTPServer):
             return 204, "No Content", b""
         if method != "GET":
             return 202, "Accepted", b'{"server": {"id": "new"}}'
-        return 200, "OK", json.dumps(NODES if path.endswith("nodes") else SERVERS).encode()
+        listed = next((listed for end, listed in LISTS.items() if path.endswith(end)), SERVERS)
+        return 200, "OK", json.dumps(listed).encode()
