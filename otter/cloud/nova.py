@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from effect import Effect, catch
+from effect import Constant, Effect, catch
 from effect.do import do
 from pyrsistent import PSet, pset, pvector
 
@@ -19,6 +19,8 @@ from otter.domain.servers import Server, ServerState
 
 SERVICE = "nova"
 MOST_PAGES = 1000
+LIST = "detail"
+"""What stands in place of a server's id if the list is meant."""
 GROUP_KEY = "rax:autoscale:group:id"
 OLD_GROUP_KEY = "rax:auto_scaling_group_id"
 CREATE_KEY = "rax:autoscale:create"
@@ -80,7 +82,7 @@ def list_servers():
         if params in pages or len(pages) == MOST_PAGES:
             raise Unreachable("Nova's list of servers has no end")
         pages.append(params)
-        answer = yield request(SERVICE, "list the servers", "GET", "servers/detail", params=params)
+        answer = yield request(SERVICE, "list the servers", "GET", f"servers/{LIST}", params=params)
         some, params = understood("Nova", page_of)(answer)
         servers += some
     return pvector(servers)
@@ -88,6 +90,8 @@ def list_servers():
 
 def get_server(server_id: str) -> Effect:
     """Effect of one ``Server``; None if it does not exist."""
+    if server_id == LIST:
+        return Effect(Constant(None))
     return (
         request(SERVICE, "show a server", "GET", f"servers/{quote(server_id, '')}")
         .on(error=classified(GET_ERRORS))

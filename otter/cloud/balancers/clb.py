@@ -108,6 +108,8 @@ def add(lb_id: str, nodes: Collection[Node], present: int):
     Effect of adding nodes. A balancer that has not room for all of them refuses them all; so it is asked again for as many
     as it says that it takes, and then the rest is an error.
     """
+    if not nodes:
+        return
     monitored = yield read_monitored(lb_id)
     condition = Condition.DRAINING if monitored else Condition.ENABLED
     wanted = in_order(nodes)
