@@ -40,7 +40,7 @@ cloud: setup ## the simulated cloud alone (Mimic), in the foreground
 serve: setup ## otter alone, in the foreground: JSON log lines on standard output
 	@exec scripts/serve
 
-demo: setup ## a story in seven steps against otter and a simulated cloud of its own, told as it happens
+demo: setup ## a story in nine steps against otter and a simulated cloud of its own, told as it happens
 	@exec $(BIN)/python scripts/demo.py
 
 test: setup ## everything that can be tested on this machine
