@@ -118,8 +118,12 @@ def classified(rules: Sequence[Rule]) -> Callable[[Exception], NoReturn]:
     return classify
 
 
-def understood(service: str, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """``read``, for an answer that may be anything: what it cannot make sense of raises ``Unreachable``."""
+def understood(service: str, read: Callable[[Any], Any], about: str = "") -> Callable[[Any], Any]:
+    """
+    ``read``, for an answer that may be anything: what it cannot make sense of raises ``Unreachable``.
+
+    :param about: the id of what was asked about, if there are several.
+    """
 
     @wraps(read)
     def try_to_read(answer: Any) -> Any:
@@ -127,6 +131,7 @@ def understood(service: str, read: Callable[[Any], Any]) -> Callable[[Any], Any]
             return read(answer)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             # Not quoted: there may be a password in it.
-            raise Unreachable(f"{service} sent an answer that makes no sense") from error
+            what = f"an answer about {about}" if about else "an answer"
+            raise Unreachable(f"{service} sent {what} that makes no sense") from error
 
     return try_to_read

@@ -1,17 +1,19 @@
-"""One otter, one Mimic and one fault proxy for all walks and all workers of pytest-xdist; a fresh tenant for each test."""
+"""Some otters, one Mimic and one fault proxy for all walks and all workers of pytest-xdist; a fresh tenant for each test."""
 
 import os
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from tests.rig.mimic import Cloud
-from tests.rig.otter import url_of
+from tests.rig.otter import Otter, url_of
 from tests.rig.processes import Process
-from tests.rig.proxying import Proxy
+from tests.rig.proxying import Proxy, start_proxy
 from tests.walks.api import Api
 from tests.walks.street import SharedOtter, shared_street
+from tests.walks.weather import begin_storm
 
 
 @pytest.fixture(scope="session")
@@ -24,18 +26,31 @@ def street(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def otter(street):
-    """The otter of all walks: create_group(tenant, ...), state(url), hit(url), ... It is not to be stopped."""
-    return SharedOtter(street)
+    """The otter of most walks: create_group(tenant, ...), state(url), hit(url), ... It is not to be stopped."""
+    return SharedOtter(street.otters["otter"])
+
+
+@pytest.fixture(scope="session")
+def hasty(street):
+    """An otter that gives up early, and looks at a group only if it is asked to, or has unfinished work."""
+    return SharedOtter(street.otters["hasty"])
+
+
+@pytest.fixture(scope="session")
+def patient(street):
+    """An otter that tells of a trouble only after 20 s, and asks again for what was refused only after a minute."""
+    return SharedOtter(street.otters["patient"])
 
 
 @pytest.fixture
-def tenant(otter):
-    """A tenant that no other test has. What it leaves behind is deleted, so that otter need not look after it."""
+def tenant(street):
+    """A tenant that no other test has. What it leaves behind is deleted, so that no otter need look after it."""
     tenant = f"t{uuid4().hex[:12]}"
     yield tenant
-    while groups := otter.groups(tenant):
-        for group in groups:
-            otter.delete(url_of(group))
+    for otter in map(SharedOtter, street.otters.values()):
+        while groups := otter.groups(tenant):
+            for group in groups:
+                otter.delete(url_of(group))
 
 
 @pytest.fixture
@@ -51,6 +66,51 @@ def proxy(street, cloud, tenant):
     proxy.register(street.identity_url, [tenant])
     yield proxy
     proxy.clear(tenant)
+
+
+@pytest.fixture(params=["calm", "stormy"])
+def storm(request):
+    """Called by a test when its group is up: from then on all goes well, or much goes wrong. See ``weather.STORM``."""
+    if request.param == "calm":
+        return lambda: None
+    proxy, cloud = request.getfixturevalue("proxy"), request.getfixturevalue("cloud")
+    return partial(begin_storm, proxy, cloud.tenant)
+
+
+@pytest.fixture
+def mortal(street, tmp_path):
+    """An otter that is this test's own, and may be killed."""
+    otter = Otter(tmp_path / "mortal", street.identity_url)
+    otter.start()
+    yield otter
+    otter.kill()
+
+
+@pytest.fixture
+def gateway(street, tmp_path, cloud):
+    """A fault proxy that is this test's own, and may be stopped; it is in the tenant's catalog."""
+    gateway = start_proxy(tmp_path)
+    gateway.register(street.identity_url, [cloud.tenant])
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def soon_fed_up(street, tmp_path):
+    """An otter that waits only three seconds for servers to get off balancers that cannot be read or changed."""
+    otter = Otter(tmp_path / "fed-up", street.identity_url, converger={"detach_timeout": 3})
+    otter.start()
+    yield otter
+    otter.kill()
+
+
+@pytest.fixture
+def behind(street, tmp_path, gateway):
+    """An otter that is this test's own, and that sees Identity through the gateway."""
+    otter = Otter(tmp_path / "behind", gateway.forward_identity(street.identity_url), converger={"patience": 20})
+    otter.start()
+    yield otter
+    otter.kill()
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Groups as the walks see them: grown, whole again, sick; and what the cloud has of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
-from tests.rig.mimic import GROUP_KEY, NOVA, Cloud, ask
-from tests.rig.otter import Client, Otter, OwnedGroup
+from tests.rig.mimic import GROUP_KEY, NOVA, Cloud, address_of, ask
+from tests.rig.otter import Client, OwnedGroup, group_document
 from tests.rig.processes import until
 from tests.rig.proxying import Proxy
 
@@ -14,22 +15,6 @@ LONG = 60.0
 """Seconds within which anything happens, on a machine that has much else to do."""
 INNER_LIFE = ("Traceback", "Error(", "internal error")
 """Words that a group's owner should never get to read."""
-HASTY = {
-    "cloud": {"timeout": 2},
-    "converger": {"send_window": 1, "resolve_timeout": 4, "longest_error_probe": 900},
-    "selfheal": {"interval": 3600},
-}
-"""For an otter that gives up early, and that never looks at a group just so."""
-
-
-@contextmanager
-def hasty_otter(folder: Path, identity_url: str) -> Iterator[Otter]:
-    otter = Otter(folder, identity_url, **HASTY)
-    otter.start()
-    try:
-        yield otter
-    finally:
-        otter.stop()
 
 
 def ids(documents: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -43,11 +28,37 @@ def grown(otter: Client, cloud: Cloud, size: int, **more: Any) -> OwnedGroup:
     return group
 
 
-def whole(otter: Client, cloud: Cloud, group: OwnedGroup, size: int) -> set[str]:
-    """The ids of the group's servers, as soon as otter and Nova agree that it has just ``size``, and that all is well."""
+def clb(lb_id: Any, port: int = 80) -> dict[str, Any]:
+    """A Cloud Load Balancer, in a launch configuration."""
+    return {"loadBalancerId": lb_id, "port": port}
+
+
+def pool(pool_id: str) -> dict[str, Any]:
+    """A RackConnect pool, in a launch configuration."""
+    return {"type": "RackConnectV3", "loadBalancerId": pool_id}
+
+
+def placed(
+    otter: Client, cloud: Cloud, size: int, *balancers: Mapping, draining: float | None = None, **more: Any
+) -> OwnedGroup:
+    """A new group on these balancers. :param draining: seconds that its servers get to finish their connections."""
+    document = group_document(size, **more)
+    document["launchConfiguration"]["args"] |= {"loadBalancers": list(balancers)}
+    if draining is not None:
+        document["launchConfiguration"]["args"]["draining_timeout"] = draining
+    return otter.group(otter.post_group(cloud.tenant, document))
+
+
+def whole(otter: Client, cloud: Cloud, group: OwnedGroup, size: int, smoothly: bool = False) -> set[str]:
+    """
+    The ids of the group's servers, as soon as otter and Nova agree that it has just ``size``, and that all is well.
+
+    :param smoothly: the owner is told of no error on the way.
+    """
 
     def servers_if_whole() -> list[list[dict]] | None:
         state = otter.state(group.url)
+        assert not smoothly or state["status"] == "ACTIVE"
         if (state["status"], state["desiredCapacity"], state["activeCapacity"]) != ("ACTIVE", size, size):
             return None
         assert "errors" not in state
@@ -66,6 +77,30 @@ def sick(otter: Client, group: OwnedGroup, seconds: float = LONG) -> list[str]:
         return otter.state(group.url).get("errors", [])
 
     return [error["message"] for error in in_time(errors, "ERROR", lambda: otter.state(group.url), seconds)]
+
+
+def figures(otter: Client, group: OwnedGroup) -> tuple[str, int, int, int]:
+    """What the owner sees: status; desired, active and pending capacity."""
+    state = otter.state(group.url)
+    return state["status"], state["desiredCapacity"], state["activeCapacity"], state["pendingCapacity"]
+
+
+def comes_to(otter: Client, group: OwnedGroup, *expected: Any) -> None:
+    """Wait until the ``figures`` are these."""
+    in_time(lambda: figures(otter, group) == expected, f"{expected}", lambda: otter.state(group.url))
+
+
+def in_service(otter: Client, group: OwnedGroup) -> set[str]:
+    """The ids of the servers that the owner is told of."""
+    return ids(otter.state(group.url)["active"])
+
+
+def stays(what: Callable[[], Any], seconds: float, every: float = 0.5) -> None:
+    """Look again and again, for so long, that ``what()`` has the value that it has now."""
+    first, end = what(), time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(every)
+        assert (now := what()) == first, now
 
 
 def others_are_served(otter: Client, cloud: Cloud) -> None:
@@ -99,6 +134,19 @@ def converge(otter: Client, group: OwnedGroup) -> None:
     otter.ask("POST", f"{group.url}/converge")
 
 
+def relaunch(otter: Client, group: OwnedGroup, balancers: Sequence[Mapping] = (), **server: Any) -> None:
+    """From now on the group's servers are made like this."""
+    launched = {"name": "web", "flavorRef": "2", "imageRef": "any", **server}
+    args = {"server": launched, "loadBalancers": list(balancers)}
+    otter.ask("PUT", f"{group.url}/launch", {"type": "launch_server", "args": args})
+
+
+def first(cloud: Cloud, name: str, parameters: Mapping[str, Any], number: int = 1) -> None:
+    """So many of the tenant's next servers come out like this, the others as usual."""
+    odd, usual = {"name": name, "parameters": parameters}, {"name": "default"}
+    cloud.on_create("sequence", {"behaviors": [odd] * number + [usual] * 50})
+
+
 def lost(cloud: Cloud, group: OwnedGroup, number: int) -> set[str]:
     """Delete so many of the group's servers behind otter's back; their ids."""
     gone = sorted(ids(cloud.servers(group.id)))[:number]
@@ -111,6 +159,18 @@ def born(cloud: Cloud, group: OwnedGroup) -> set[str]:
     """The ids of all servers that the group ever had, deleted ones too."""
     everything = f"{cloud.urls[NOVA]}/servers/detail?limit=1000&changes-since=1970-01-01T00:00:00Z"
     return ids(s for s in ask("GET", everything)["servers"] if s["metadata"].get(GROUP_KEY) == group.id)
+
+
+def recorded(store: Any, group: OwnedGroup) -> bool:
+    """Whether there is anything left of the group in an otter's ``store``, its SQLite file."""
+    counts = "SELECT (SELECT count(*) FROM groups WHERE id = ?) + (SELECT count(*) FROM policies WHERE group_id = ?)"
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        return bool(connection.execute(counts, (group.id, group.id)).fetchone()[0])
+
+
+def forgotten(otter: Any, group: OwnedGroup) -> None:
+    """Wait until there is nothing left of the group, not even otter's own record. ``otter`` has a ``store``."""
+    in_time(lambda: not recorded(otter.store, group), "the record is gone", lambda: group)
 
 
 def vanished(cloud: Cloud, group: OwnedGroup) -> None:
@@ -129,6 +189,12 @@ def served_alone(cloud: Cloud, group: OwnedGroup, lb_id: int, others: Iterable[s
         return there == wanted
 
     in_time(agree, f"balancer {lb_id} serves the group's servers", addresses)
+
+
+def node_of(cloud: Cloud, lb_id: int, server_id: str) -> dict[str, Any] | None:
+    """The server's node; None if it has none."""
+    [address] = [address_of(server) for server in cloud.servers() if server["id"] == server_id]
+    return next((node for node in cloud.nodes(lb_id) if node["address"] == address), None)
 
 
 def looks(proxy: Proxy, tenant: str) -> int:

@@ -1,5 +1,5 @@
 """
-What all walks stand on: one Mimic, one fault proxy and one otter, started by whoever needs them first, used by all.
+What all walks stand on: one Mimic, one fault proxy and some otters, started by whoever needs them first, used by all.
 
 ``python -m tests.walks.street FOLDER PID`` is the process that holds them. It ends, and they with it, when the process PID,
 the test session's own, is gone: however that came about, and whichever of its workers lived longest.
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,6 +28,7 @@ QUICK = {
     "converger": {
         "interval": 1,
         "build_timeout": 6,
+        "online_timeout": 4,
         "patience": 2,
         "error_probe": 4,
         "send_window": 4,
@@ -34,34 +36,57 @@ QUICK = {
     },
     "selfheal": {"interval": 3},
 }
-"""For the otter that all walks share: whatever has to be waited for comes soon."""
+"""For the otter that most walks share: whatever has to be waited for comes soon."""
+HASTY = {
+    "cloud": {"timeout": 2},
+    "converger": {"send_window": 1, "resolve_timeout": 4, "longest_error_probe": 900},
+    "selfheal": {"interval": 3600},
+}
+"""For an otter that gives up early, and that never looks at a group just so."""
+PATIENT = {
+    "converger": {"patience": 20, "error_probe": 60, "longest_error_probe": 900},
+    "selfheal": {"interval": 1.5},
+}
+"""For an otter that is slow to complain, and slow to ask again for what was refused, but looks at its groups often."""
+OTTERS = {"otter": QUICK, "hasty": HASTY, "patient": PATIENT}
 START_WITHIN = 120.0
 """Seconds, on a machine that has much else to do."""
 
 
 @frozen
-class Street:
+class Home:
     """
-    :ivar url: otter's ``/health``. :ivar pid: otter's. :ivar log: otter's. :ivar store: otter's SQLite file.
-    :ivar identity_url: Mimic's, for ``Cloud``.
-    :ivar proxy_url: the proxy's ``/control/``.
+    Where an otter is.
+
+    :ivar url: its ``/health``. :ivar store: its SQLite file.
     """
 
     url: str
     pid: int
     log: str
     store: str
+
+
+@frozen
+class Street:
+    """
+    :ivar identity_url: Mimic's, for ``Cloud``.
+    :ivar proxy_url: the proxy's ``/control/``.
+    :ivar otters: by their names in OTTERS.
+    """
+
     identity_url: str
     proxy_url: str
+    otters: Mapping[str, Home]
 
 
 class SharedOtter(Client):
-    """The otter of all walks: whoever kills it, or waits for it to be idle, disturbs the others."""
+    """An otter of all walks: whoever kills it, or waits for it to be idle, disturbs the others."""
 
-    def __init__(self, street: Street) -> None:
-        self.url, self.pid = street.url, street.pid
-        self.log, self.store = Path(street.log), Path(street.store)
-        self.root = f"{street.url.removesuffix('/health')}/v1.0"
+    def __init__(self, home: Home) -> None:
+        self.url, self.pid = home.url, home.pid
+        self.log, self.store = Path(home.log), Path(home.store)
+        self.root = f"{home.url.removesuffix('/health')}/v1.0"
 
 
 def shared_street(folder: Path, session_pid: int) -> Street:
@@ -71,7 +96,9 @@ def shared_street(folder: Path, session_pid: int) -> Street:
         written = folder / "street.json"
         if not written.exists():
             build(folder, session_pid, written)
-        return Street(**json.loads(written.read_text()))
+        document = json.loads(written.read_text())
+        homes = {name: Home(**home) for name, home in document.pop("otters").items()}
+        return Street(**document, otters=homes)
 
 
 def build(folder: Path, session_pid: int, written: Path) -> None:
@@ -90,13 +117,13 @@ def keep(folder: Path, session_pid: int) -> None:
         built.callback(mimic.kill)
         proxy = start_proxy(folder)
         built.callback(proxy.process.kill)
-        otter = Otter(folder / "otter", mimic.identity_url, **QUICK)
-        otter.start()
-        built.callback(otter.kill)
-        files = str(otter.log), str(otter.store)
-        street = Street(otter.url, otter.pid, *files, mimic.identity_url, proxy.process.url)
+        otters = {name: Otter(folder / name, mimic.identity_url, **config) for name, config in OTTERS.items()}
+        for otter in otters.values():
+            otter.start()
+            built.callback(otter.kill)
+        homes = {name: Home(it.url, it.pid, str(it.log), str(it.store)) for name, it in otters.items()}
         draft = folder / "street.draft"
-        draft.write_text(json.dumps(asdict(street)))
+        draft.write_text(json.dumps(asdict(Street(mimic.identity_url, proxy.process.url, homes))))
         draft.rename(folder / "street.json")
         while lives(session_pid):
             time.sleep(0.2)

@@ -8,7 +8,6 @@ from tests.walks.groups import (
     born,
     converge,
     grown,
-    hasty_otter,
     is_readable,
     others_are_served,
     shown,
@@ -23,13 +22,6 @@ NO_SERVER = [garbage("{}", 202), garbage('"text"', 202), html(200), html(502), d
 NO_DELETION = [*map(garbage, JSON), html(200), html(404), html(502), drop(), stall()]
 SOON = 15.0
 """Seconds in which an owner should have been told of a trouble that lasts."""
-
-
-@pytest.fixture(scope="module")
-def hasty(street, tmp_path_factory):
-    """An otter that loses patience with Nova early."""
-    with hasty_otter(tmp_path_factory.mktemp("hasty"), street.identity_url) as otter:
-        yield otter
 
 
 @pytest.mark.parametrize("fault", NO_LIST, ids=shown)
@@ -120,9 +112,3 @@ def test_a_server_that_cannot_be_deleted_at_first_goes_all_the_same(otter, cloud
     otter.resize(group.url, 0, 0)
     vanished(cloud, group)
     whole(otter, cloud, group, 0)
-
-
-def test_a_group_is_deleted_although_its_servers_cannot_be_deleted_at_first(otter, cloud):
-    group = grown(otter, cloud, 2, metadata={"delete_server_failure": '{"code": 500, "times": 3}'})
-    otter.delete(group.url)
-    vanished(cloud, group)

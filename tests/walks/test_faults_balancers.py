@@ -6,14 +6,20 @@ from tests.rig.processes import until
 from tests.rig.proxying import cut, delay, drop, drop_after, garbage, html, stall, status
 from tests.walks.groups import (
     born,
+    comes_to,
     converge,
+    figures,
     grown,
-    hasty_otter,
+    ids,
+    in_time,
     is_readable,
+    lost,
+    node_of,
     others_are_served,
     served_alone,
     shown,
     sick,
+    stays,
     vanished,
     whole,
 )
@@ -23,15 +29,6 @@ NOT_DONE = [garbage("[]"), garbage('"text"'), html(200), html(202), html(502), d
 UNHEARD = [drop_after(), cut(), status(500, when="after"), delay(3, "after")]
 SOON = 15.0
 """Seconds in which an owner should have been told of a trouble that lasts."""
-NOBODY = "99999"
-"""No balancer of Mimic's has so high a number."""
-
-
-@pytest.fixture(scope="module")
-def hasty(street, tmp_path_factory):
-    """An otter that loses patience early."""
-    with hasty_otter(tmp_path_factory.mktemp("hasty"), street.identity_url) as otter:
-        yield otter
 
 
 @pytest.mark.parametrize("fault", NO_LIST, ids=shown)
@@ -135,43 +132,95 @@ def test_what_is_removed_without_an_answer_is_removed_all_the_same(hasty, cloud,
     served_alone(cloud, group, lb_id)
 
 
-def test_one_unreadable_balancer_is_reported_while_servers_are_replaced(otter, cloud, proxy):
-    unreadable, readable = cloud.create_balancer(), cloud.create_balancer()
-    group = grown(otter, cloud, 2, lb_ids=[unreadable, readable])
-    nodes = f"loadbalancers/{unreadable}/nodes"
-    proxy.add(garbage("[]"), tenant=cloud.tenant, operation="list_nodes", path=nodes)
-    assert len(sick(otter, group)) == 1
-    gone = cloud.servers(group.id)[0]["id"]
-    cloud.delete_server(gone)
-    until(lambda: len(cloud.servers(group.id)) == 2, 30, saying="it is replaced")
-    served_alone(cloud, group, readable)
-    proxy.clear(cloud.tenant)
-    assert gone not in whole(otter, cloud, group, 2)
-    served_alone(cloud, group, unreadable)
+def spoil(cloud, proxy, lb_id, trouble):
+    """Something happens to a balancer; what puts an end to it."""
+    match trouble:
+        case "deleted":
+            cloud.delete_balancer(lb_id)
+        case "locked":
+            cloud.balancer_status(lb_id, "PENDING_UPDATE")
+        case "in ERROR":
+            cloud.balancer_status(lb_id, "ERROR")
+        case "unreadable" | "failing":
+            path, code = f"loadbalancers/{lb_id}/nodes", 500 if trouble == "failing" else 409
+            rule = proxy.add(status(code), tenant=cloud.tenant, operation="list_nodes", path=path)
+            return lambda: proxy.remove(rule)
+        case "mute":
+            rule = proxy.add(status(409), tenant=cloud.tenant, operation="get_balancer", path=f"loadbalancers/{lb_id}$")
+            return lambda: proxy.remove(rule)
+    return lambda: cloud.balancer_status(lb_id, "ACTIVE")
+
+
+@pytest.mark.parametrize("trouble", ["deleted", "locked", "in ERROR", "unreadable", "failing", "mute"])
+def test_one_bad_balancer_is_told_once_and_stops_nothing_else(otter, cloud, proxy, trouble):
+    bad, good = cloud.create_balancer(), cloud.create_balancer()
+    group = grown(otter, cloud, 2, lb_ids=[bad, good])
+    cure = spoil(cloud, proxy, bad, trouble)
+    [gone] = lost(cloud, group, 1)
+    cloud.remove_node(good, node_of(cloud, good, cloud.servers(group.id)[0]["id"])["id"])
+    until(lambda: gone not in ids(cloud.servers()) and len(cloud.servers()) == 2, 20, saying="it is replaced")
+    served_alone(cloud, group, good)
+    [message] = sick(otter, group)
+    assert str(bad) in message
+    assert is_readable(message)
+    if trouble == "deleted":
+        otter.resize(group.url, 0, 0)
+        whole(otter, cloud, group, 0)
+        return
+    cure()
+    whole(otter, cloud, group, 2)
+    served_alone(cloud, group, bad)
     assert len(born(cloud, group)) == 3
 
 
-def test_a_balancer_that_does_not_exist_is_reported_once_however_many_servers_there_are(otter, cloud):
-    group = otter.create_group(cloud.tenant, 4, lb_ids=[NOBODY])
+@pytest.mark.parametrize("trouble", ["deleted", "locked", "in ERROR", "unreadable", "mute"])
+def test_a_bad_balancer_keeps_new_servers_off_no_other(otter, cloud, proxy, trouble):
+    bad, good = cloud.create_balancer(), cloud.create_balancer()
+    cure = spoil(cloud, proxy, bad, trouble)
+    group = otter.create_group(cloud.tenant, 2, lb_ids=[bad, good])
     [message] = sick(otter, group)
-    assert "Balancer" in message
-    assert NOBODY in message
-    state = otter.state(group.url)
-    assert (state["desiredCapacity"], state["activeCapacity"], state["pendingCapacity"]) == (4, 0, 4)
-    assert len(cloud.servers(group.id)) == 4
+    assert str(bad) in message
+    comes_to(otter, group, "ERROR", 2, 0, 2)
+    served_alone(cloud, group, good)
+    if trouble != "deleted":
+        cure()
+        whole(otter, cloud, group, 2)
+        served_alone(cloud, group, bad)
 
 
-def test_a_group_on_a_balancer_that_does_not_exist_gets_rid_of_its_servers(otter, cloud):
-    group = otter.create_group(cloud.tenant, 2, lb_ids=[NOBODY])
-    sick(otter, group)
-    otter.resize(group.url, 0, 0)
-    vanished(cloud, group)
-    whole(otter, cloud, group, 0)
-
-
-def test_a_balancer_that_does_not_exist_keeps_servers_off_no_other(otter, cloud):
+@pytest.mark.parametrize("trouble", ["locked", "in ERROR"])
+def test_a_bad_balancer_that_needs_no_change_is_nobodys_business(patient, cloud, proxy, trouble):
     lb_id = cloud.create_balancer()
-    group = otter.create_group(cloud.tenant, 2, lb_ids=[NOBODY, lb_id])
-    assert len(sick(otter, group)) == 1
-    assert len(cloud.addresses(group.id)) == 2
+    group = grown(patient, cloud, 2, lb_ids=[lb_id])
+    spoil(cloud, proxy, lb_id, trouble)
+    stays(lambda: figures(patient, group), 4)
+    converge(patient, group)
+    whole(patient, cloud, group, 2, smoothly=True)
+
+
+@pytest.mark.parametrize("trouble", ["locked", "unreadable"])
+def test_a_servers_end_waits_for_its_balancer_and_others_do_not(otter, cloud, proxy, trouble):
+    lb_id = cloud.create_balancer()
+    group = grown(otter, cloud, 2, lb_ids=[lb_id])
+    cure = spoil(cloud, proxy, lb_id, trouble)
+    otter.resize(group.url, 1, 1)
+    [message] = sick(otter, group)
+    assert str(lb_id) in message
+    grown(otter, cloud, 1, lb_ids=[cloud.create_balancer()])
+    assert len(cloud.servers(group.id)) == 2
+    cure()
+    whole(otter, cloud, group, 1)
+    served_alone(cloud, group, lb_id)
+
+
+def test_a_balancer_that_never_comes_back_holds_no_server_for_ever(soon_fed_up, cloud):
+    lb_id = cloud.create_balancer()
+    group = grown(soon_fed_up, cloud, 2, lb_ids=[lb_id])
+    cloud.balancer_status(lb_id, "ERROR")
+    soon_fed_up.resize(group.url, 1, 1)
+    in_time(lambda: len(cloud.servers(group.id)) == 1, "it is deleted", cloud.servers)
+    [message] = sick(soon_fed_up, group)
+    assert str(lb_id) in message
+    cloud.balancer_status(lb_id, "ACTIVE")
+    whole(soon_fed_up, cloud, group, 1)
     served_alone(cloud, group, lb_id)

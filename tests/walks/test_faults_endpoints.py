@@ -1,19 +1,20 @@
 """A service refuses, moves, wants to be left in peace, or is not there: otter finds its way, and asks no more than it may."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from tests.rig.processes import until
-from tests.rig.proxying import html, start_proxy, status
+from tests.rig.proxying import html, status
 from tests.walks.groups import (
     LONG,
     born,
     grown,
-    hasty_otter,
     is_readable,
     lost,
     others_are_served,
+    served_alone,
     sick,
     vanished,
     whole,
@@ -22,22 +23,6 @@ from tests.walks.groups import (
 OVER_LIMIT = {"overLimit": {"message": "OverLimit Retry...", "code": 413}}
 BUSY = [("list_servers", 413), ("list_servers", 503), ("create_server", 413), ("create_server", 429)]
 BUSY += [("list_nodes", 429), ("add_nodes", 413), ("add_nodes", 503)]
-
-
-@pytest.fixture(scope="module")
-def hasty(street, tmp_path_factory):
-    """An otter that loses patience early."""
-    with hasty_otter(tmp_path_factory.mktemp("hasty"), street.identity_url) as otter:
-        yield otter
-
-
-@pytest.fixture
-def gateway(street, tmp_path, cloud):
-    """A proxy in the tenant's catalog that may be stopped."""
-    gateway = start_proxy(tmp_path)
-    gateway.register(street.identity_url, [cloud.tenant])
-    yield gateway
-    gateway.stop()
 
 
 def busy(code, seconds):
@@ -126,6 +111,31 @@ def test_a_balancer_that_asks_for_time_does_not_stop_servers_being_replaced(hast
     until(lambda: "add_nodes" in proxy.counts(cloud.tenant)["clb"], saying="otter wants the servers on the balancer")
     lost(cloud, group, 1)
     until(lambda: len(cloud.servers(group.id)) == 2, 15, saying="the server is replaced")
+
+
+@pytest.mark.parametrize("code", [413, 429])
+@pytest.mark.parametrize("operation", ["add_nodes", "remove_nodes", "change_node"])
+def test_a_balancer_that_says_when_it_has_time_is_not_asked_before(patient, cloud, proxy, operation, code):
+    lb_id = cloud.create_balancer()
+    group = grown(patient, cloud, 3, lb_ids=[lb_id])
+    when = datetime.now(UTC) + timedelta(seconds=4)
+    body = {"overLimit": {**OVER_LIMIT["overLimit"], "retryAfter": when.isoformat()}}
+    trouble = proxy.add(status(code, body), tenant=cloud.tenant, operation=operation, first=1)
+    node = cloud.nodes(lb_id)[0]
+    match operation:
+        case "add_nodes":
+            cloud.remove_node(lb_id, node["id"])
+        case "remove_nodes":
+            patient.resize(group.url, 2, 2)
+        case "change_node":
+            cloud.change_node(lb_id, node["id"], weight=5)
+    until(lambda: proxy.counts(cloud.tenant)["clb"].get(operation, 0) >= 2 + (operation == "add_nodes"), LONG)
+    served_alone(cloud, group, lb_id)
+    whole(patient, cloud, group, 2 if operation == "remove_nodes" else 3, smoothly=True)
+    [refused, repeated, *_] = [entry for entry in proxy.log(cloud.tenant) if entry["operation"] == operation][-2:]
+    assert proxy.applied(trouble) == 1
+    assert refused["status"] == code
+    assert repeated["at"] >= when.timestamp() - 0.01
 
 
 def test_a_service_that_does_not_accept_connections_is_reported_and_outlived(otter, cloud, gateway, street, tmp_path):

@@ -2,85 +2,81 @@
 
 import pytest
 
+from tests.rig.mimic import address_of
 from tests.rig.processes import until
-from tests.rig.proxying import delay
-from tests.walks.groups import born, converge, grown, hasty_otter, ids, look_again, looks, lost, vanished, whole
+from tests.walks.groups import born, converge, first, grown, ids, looks, lost, served_alone, vanished, whole
 
 NEVER = 3600.0
 """Seconds that a server builds which never gets ready."""
 LOST_COUNT = {"code": 500, "type": "computeFault", "message": "The server could not comply with the request"}
 
 
-@pytest.fixture(scope="module")
-def sleeper(street, tmp_path_factory):
-    """An otter that looks at a group only if it is asked to."""
-    with hasty_otter(tmp_path_factory.mktemp("sleeper"), street.identity_url) as otter:
-        yield otter
+def broken_ones(cloud, group, number, status="ERROR"):
+    """The ids of so many of the group's servers, which broke this moment."""
+    broken = sorted(ids(cloud.servers(group.id)))[:number]
+    for server_id in broken:
+        cloud.set_status(server_id, status)
+    return set(broken)
 
 
-def first(cloud, name, parameters, number=1):
-    """So many of the tenant's next servers come out like this, the others as usual."""
-    odd, usual = {"name": name, "parameters": parameters}, {"name": "default"}
-    cloud.on_create("sequence", {"behaviors": [odd] * number + [usual] * 50})
-
-
-def test_scenario_01_servers_deleted_behind_otters_back_are_replaced(sleeper, cloud):
-    group = grown(sleeper, cloud, 4)
+def test_scenario_01_servers_deleted_behind_otters_back_are_replaced(hasty, cloud):
+    group = grown(hasty, cloud, 4)
     gone = lost(cloud, group, 2)
-    converge(sleeper, group)
-    assert not gone & whole(sleeper, cloud, group, 4)
+    converge(hasty, group)
+    assert not gone & whole(hasty, cloud, group, 4)
     assert len(born(cloud, group)) == 6
 
 
-def test_scenario_02_a_policy_counts_from_what_was_desired_not_from_what_is_left(sleeper, cloud):
-    group = grown(sleeper, cloud, 3, policies=[{"name": "up", "change": 2}])
+def test_scenario_02_a_policy_counts_from_what_was_desired_not_from_what_is_left(hasty, cloud):
+    group = grown(hasty, cloud, 3, policies=[{"name": "up", "change": 2}])
     lost(cloud, group, 1)
-    assert sleeper.execute(group.policies["up"]) == 202
-    whole(sleeper, cloud, group, 5)
+    assert hasty.execute(group.policies["up"]) == 202
+    whole(hasty, cloud, group, 5)
     assert len(born(cloud, group)) == 6
 
 
 @pytest.mark.parametrize(("deleted", "down"), [(2, 4), (4, 2), (3, 3)])
-def test_scenario_03_a_policy_takes_away_from_what_was_desired(sleeper, cloud, deleted, down):
-    group = grown(sleeper, cloud, 7, policies=[{"name": "down", "change": -down}])
-    sleeper.resize(group.url, 0, 10)
+def test_scenario_03_a_policy_takes_away_from_what_was_desired(hasty, cloud, deleted, down):
+    group = grown(hasty, cloud, 7, policies=[{"name": "down", "change": -down}])
+    hasty.resize(group.url, 0, 10)
     lost(cloud, group, deleted)
-    assert sleeper.execute(group.policies["down"]) == 202
-    whole(sleeper, cloud, group, 7 - down)
+    assert hasty.execute(group.policies["down"]) == 202
+    whole(hasty, cloud, group, 7 - down)
 
 
-def test_scenario_04_a_policy_refused_at_the_maximum_heals(sleeper, cloud):
-    group = grown(sleeper, cloud, 10, policies=[{"name": "up", "change": 5}])
+def test_scenario_04_a_policy_refused_at_the_maximum_heals(hasty, cloud):
+    group = grown(hasty, cloud, 10, policies=[{"name": "up", "change": 5}])
     gone = lost(cloud, group, 2)
-    assert sleeper.execute(group.policies["up"]) == 403
-    assert not gone & whole(sleeper, cloud, group, 10)
+    assert hasty.execute(group.policies["up"]) == 403
+    assert not gone & whole(hasty, cloud, group, 10)
 
 
-def test_scenario_04_a_policy_refused_at_the_minimum_heals(sleeper, cloud):
-    group = grown(sleeper, cloud, 4, policies=[{"name": "down", "change": -2}])
+def test_scenario_04_a_policy_refused_at_the_minimum_heals(hasty, cloud):
+    group = grown(hasty, cloud, 4, policies=[{"name": "down", "change": -2}])
     gone = lost(cloud, group, 2)
-    assert sleeper.execute(group.policies["down"]) == 403
-    assert not gone & whole(sleeper, cloud, group, 4)
+    assert hasty.execute(group.policies["down"]) == 403
+    assert not gone & whole(hasty, cloud, group, 4)
 
 
-def test_scenario_05_a_new_configuration_heals(sleeper, cloud):
-    group = grown(sleeper, cloud, 3)
+def test_scenario_05_a_new_configuration_heals(hasty, cloud):
+    group = grown(hasty, cloud, 3)
     gone = lost(cloud, group, 1)
-    sleeper.resize(group.url, 3, 9)
-    assert not gone & whole(sleeper, cloud, group, 3)
+    hasty.resize(group.url, 3, 9)
+    assert not gone & whole(hasty, cloud, group, 3)
 
 
-def test_a_webhook_that_comes_too_early_heals(sleeper, cloud):
-    group = grown(sleeper, cloud, 2, policies=[{"name": "up", "change": 1, "cooldown": 3600}])
-    assert sleeper.hit(group.webhooks["up"]) == 202
-    whole(sleeper, cloud, group, 3)
+def test_a_webhook_that_comes_too_early_heals(hasty, cloud):
+    group = grown(hasty, cloud, 2, policies=[{"name": "up", "change": 1, "cooldown": 3600}])
+    assert hasty.hit(group.webhooks["up"]) == 202
+    whole(hasty, cloud, group, 3)
     gone = lost(cloud, group, 1)
-    assert sleeper.hit(group.webhooks["up"]) == 202
-    assert not gone & whole(sleeper, cloud, group, 3)
+    assert hasty.hit(group.webhooks["up"]) == 202
+    assert not gone & whole(hasty, cloud, group, 3)
 
 
-def test_scenario_06_a_server_that_comes_out_broken_is_replaced(otter, cloud):
+def test_scenario_06_a_server_that_comes_out_broken_is_replaced(otter, cloud, storm):
     first(cloud, "error", {})
+    storm()
     group = grown(otter, cloud, 2)
     assert len(born(cloud, group)) == 3
 
@@ -97,14 +93,28 @@ def test_a_build_that_takes_its_time_is_waited_for(otter, cloud):
     assert len(born(cloud, group)) == 2
 
 
-@pytest.mark.parametrize("status", ["ERROR", "SHUTOFF"])
-def test_scenario_08_servers_that_break_are_replaced(otter, cloud, status):
-    group = grown(otter, cloud, 3)
-    broken = sorted(ids(cloud.servers(group.id)))[:2]
-    for server_id in broken:
-        cloud.set_status(server_id, status)
-    converge(otter, group)
-    assert not set(broken) & whole(otter, cloud, group, 3)
+@pytest.mark.parametrize(("change", "size"), [(2, 5), (-2, 1), (0, 3)])
+def test_scenario_08_servers_that_break_are_replaced(hasty, cloud, storm, change, size):
+    policies = [{"name": "three", "desiredCapacity": 3}, {"name": "change", "change": change or 1}]
+    group = hasty.create_group(cloud.tenant, 1, policies=policies)
+    hasty.execute(group.policies["three"])
+    whole(hasty, cloud, group, 3)
+    storm()
+    broken = broken_ones(cloud, group, 2)
+    if change:
+        hasty.execute(group.policies["change"])
+    else:
+        converge(hasty, group)
+    assert not broken & whole(hasty, cloud, group, size)
+    assert len(born(cloud, group)) == 3 + max(0, size - 1)
+
+
+def test_scenario_08_servers_that_are_shut_off_are_replaced_by_themselves(otter, cloud):
+    lb_id = cloud.create_balancer()
+    group = grown(otter, cloud, 3, lb_ids=[lb_id])
+    broken = broken_ones(cloud, group, 2, "SHUTOFF")
+    assert not broken & whole(otter, cloud, group, 3)
+    served_alone(cloud, group, lb_id)
     assert len(born(cloud, group)) == 5
 
 
@@ -114,25 +124,20 @@ def test_scenario_09_a_create_that_only_seems_to_fail_is_not_made_twice(otter, c
     assert len(born(cloud, group)) == 3
 
 
-def test_scenario_13_disowned_servers_are_replaced_and_left_alone(otter, cloud, proxy):
-    group = grown(otter, cloud, 4)
-    disowned = sorted(ids(cloud.servers(group.id)))[:3]
-    for server_id in disowned:
-        cloud.wipe_metadata(server_id)
-    converge(otter, group)
-    assert not set(disowned) & whole(otter, cloud, group, 4)
-    look_again(otter, proxy, group)
-    assert not set(disowned) & whole(otter, cloud, group, 4)
-    assert ids(cloud.servers()) >= set(disowned)
-
-
-def test_disowned_servers_outlive_their_group(otter, cloud, proxy):
-    group = grown(otter, cloud, 2)
-    [disowned, _] = sorted(ids(cloud.servers(group.id)))
-    cloud.wipe_metadata(disowned)
-    otter.delete(group.url)
+def test_scenario_13_disowned_servers_are_replaced_and_left_alone(hasty, cloud, storm):
+    lb_id = cloud.create_balancer()
+    group = grown(hasty, cloud, 4, most=4, lb_ids=[lb_id], policies=[{"name": "up", "change": 1}])
+    storm()
+    disowned = cloud.servers(group.id)[:3]
+    for server in disowned:
+        cloud.wipe_metadata(server["id"])
+    assert hasty.execute(group.policies["up"]) == 403
+    assert not ids(disowned) & whole(hasty, cloud, group, 4)
+    served_alone(cloud, group, lb_id, map(address_of, disowned))
+    hasty.resize(group.url, 0, 0)
     vanished(cloud, group)
-    assert ids(cloud.servers()) == {disowned}
+    assert ids(cloud.servers()) == ids(disowned)
+    assert cloud.served(lb_id) == {address_of(server) for server in disowned}
 
 
 def test_scenario_21_a_paused_group_is_left_as_it_is(otter, cloud, proxy):
@@ -150,54 +155,15 @@ def test_scenario_21_a_paused_group_is_left_as_it_is(otter, cloud, proxy):
     assert looks(proxy, group.tenant) == before
 
 
-def test_scenario_21_a_resumed_group_heals_by_itself(sleeper, cloud):
-    group = grown(sleeper, cloud, 2)
-    sleeper.ask("POST", f"{group.url}/pause")
+def test_scenario_21_a_resumed_group_heals_by_itself(hasty, cloud):
+    group = grown(hasty, cloud, 2)
+    hasty.ask("POST", f"{group.url}/pause")
     gone = lost(cloud, group, 1)
-    sleeper.ask("POST", f"{group.url}/resume")
-    assert not gone & whole(sleeper, cloud, group, 2)
+    hasty.ask("POST", f"{group.url}/resume")
+    assert not gone & whole(hasty, cloud, group, 2)
 
 
 def test_scenario_22_a_group_that_nobody_asks_about_heals(otter, cloud):
     group = grown(otter, cloud, 2)
     gone = lost(cloud, group, 2)
     assert not gone & whole(otter, cloud, group, 2)
-
-
-def test_a_group_deleted_while_its_servers_build_leaves_nothing(otter, cloud):
-    first(cloud, "build", {"duration": NEVER}, 3)
-    lb_id = cloud.create_balancer()
-    group = otter.create_group(cloud.tenant, 3, lb_ids=[lb_id])
-    until(lambda: len(cloud.servers(group.id)) == 3, saying="the servers are being built")
-    otter.delete(group.url)
-    assert not otter.exists(group.url)
-    vanished(cloud, group)
-    assert cloud.nodes(lb_id) == []
-    assert len(born(cloud, group)) == 3
-
-
-def test_a_group_deleted_while_its_servers_are_asked_for_leaves_nothing(otter, cloud, proxy):
-    proxy.add(delay(1.5), tenant=cloud.tenant, operation="create_server")
-    group = otter.create_group(cloud.tenant, 3)
-    until(lambda: proxy.counts(cloud.tenant)["nova"].get("create_server") == 3, saying="the servers are asked for")
-    otter.delete(group.url)
-    until(lambda: len(born(cloud, group)) == 3, saying="the servers came all the same")
-    vanished(cloud, group)
-
-
-def test_a_group_deleted_in_full_service_leaves_nothing(otter, cloud):
-    lb_id = cloud.create_balancer()
-    foreign = cloud.add_node(lb_id, "10.1.1.1", 80)
-    group = grown(otter, cloud, 3, lb_ids=[lb_id])
-    otter.delete(group.url)
-    vanished(cloud, group)
-    assert [node["id"] for node in cloud.nodes(lb_id)] == [foreign]
-
-
-def test_a_group_without_room_for_servers_may_be_deleted_at_once(otter, cloud):
-    lb_id = cloud.create_balancer()
-    group = grown(otter, cloud, 2, lb_ids=[lb_id])
-    otter.resize(group.url, 0, 0)
-    otter.delete(group.url, force=False)
-    vanished(cloud, group)
-    assert cloud.nodes(lb_id) == []

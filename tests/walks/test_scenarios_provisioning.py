@@ -4,18 +4,11 @@ import pytest
 
 from tests.rig.processes import until
 from tests.rig.proxying import cut, delay, drop, drop_after, duplicate, garbage, hide, html, stall, status
-from tests.walks.groups import born, grown, hasty_otter, ids, look_again, looked_at, shown, whole
+from tests.walks.groups import born, grown, ids, look_again, looked_at, shown, whole
 
 DONE_BUT_UNHEARD = [drop_after(), cut(), status(500, when="after"), html(502, when="after"), stall("after")]
 DONE_BUT_UNHEARD += [garbage("{}", 202, "after"), delay(7, "after"), delay(7)]
 NEVER_DONE = [drop(), html(502), html(503), garbage("[]", 202)]
-
-
-@pytest.fixture(scope="module")
-def hasty(street, tmp_path_factory):
-    """An otter that believes in a create for four seconds only."""
-    with hasty_otter(tmp_path_factory.mktemp("hasty"), street.identity_url) as otter:
-        yield otter
 
 
 @pytest.mark.parametrize("fault", DONE_BUT_UNHEARD, ids=shown)

@@ -59,11 +59,6 @@ class BalancerIsFull(BalancerFull):
         super().__init__(f"Cannot create more than {self.limit} nodes in {CALLED} {lb_id}")
 
 
-def about(lb_id: str) -> str:
-    """Who is meant, should an answer make no sense."""
-    return f"Cloud Load Balancers, asked about {lb_id},"
-
-
 def ask(lb_id: str, what: str, method: str, path: str = "", **more: Any) -> Effect:
     """Effect of a request about a balancer. :param path: what follows its URL."""
     url = f"loadbalancers/{quote(lb_id, '')}{path}"
@@ -82,17 +77,19 @@ def read(lb_id: str):
 
 def read_status(lb_id: str) -> Effect:
     shown = ask(lb_id, "show", "GET")
-    return shown.on(success=understood(about(lb_id), lambda answer: str(answer["loadBalancer"]["status"])))
+    return shown.on(
+        success=understood("Cloud Load Balancers", lambda answer: str(answer["loadBalancer"]["status"]), lb_id)
+    )
 
 
 def read_nodes(lb_id: str) -> Effect:
     listed = ask(lb_id, "list the nodes of", "GET", "/nodes")
-    return listed.on(success=understood(about(lb_id), partial(nodes_in, lb_id)))
+    return listed.on(success=understood("Cloud Load Balancers", partial(nodes_in, lb_id), lb_id))
 
 
 def read_monitored(lb_id: str) -> Effect:
     shown = ask(lb_id, "show the health monitor of", "GET", "/healthmonitor")
-    return shown.on(success=understood(about(lb_id), lambda answer: bool(answer["healthMonitor"])))
+    return shown.on(success=understood("Cloud Load Balancers", lambda answer: bool(answer["healthMonitor"]), lb_id))
 
 
 def access_of(lb_id: str, status: str) -> tuple[Access, str]:
@@ -128,7 +125,7 @@ def add(lb_id: str, nodes: Collection[Node], present: int):
 def post(lb_id: str, nodes: Collection[Node], condition: Condition) -> Effect:
     body = {"nodes": [{"address": n.host, "port": n.target.port, **settings(n, condition)} for n in nodes]}
     added = ask(lb_id, "add nodes to", "POST", "/nodes", json=body, success=(202,))
-    return added.on(success=understood(about(lb_id), partial(nodes_in, lb_id)))
+    return added.on(success=understood("Cloud Load Balancers", partial(nodes_in, lb_id), lb_id))
 
 
 def change(lb_id: str, node: Node) -> Effect:
@@ -149,7 +146,7 @@ def remove(lb_id: str, nodes: Collection[Node]):
     while ids:
         try:
             answer = yield ask(lb_id, "remove nodes from", "DELETE", "/nodes", params={"id": ids}, success=(202, 204))
-            return understood(about(lb_id), nothing_in)(answer)
+            return understood("Cloud Load Balancers", nothing_in, lb_id)(answer)
         except BalancerGone:
             return None
         except ApiError as error:

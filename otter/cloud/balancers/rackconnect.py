@@ -53,7 +53,7 @@ def read(pool_id: str) -> Effect:
     return (
         request(SERVICE, f"list the nodes of {pool_id}", "GET", path)
         .on(error=classified([gone]))
-        .on(success=understood(f"RackConnect, asked about {pool_id},", partial(nodes_in, pool_id)))
+        .on(success=understood("RackConnect", partial(nodes_in, pool_id), pool_id))
         .on(success=lambda nodes: Balancer(TRAITS, nodes))
     )
 
