@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from effect import Effect
+from attrs import frozen
+from effect import Effect, catch
 from effect.do import do
 from pyrsistent import PVector, pvector
 
@@ -23,15 +24,40 @@ TRAITS = Traits(by_address=False, drains=False)
 
 SERVER = "Cloud Server (?P<server>.*)"
 POOL = "Load Balancer Pool (?P<pool>.*)"
-SETTLED = (
-    f"{SERVER} is already a member of {POOL}",
-    f"{SERVER} is not a member of {POOL}",
-    f"{SERVER} does not exist",
-)
-"""Refusals, in the order of asking for members and for none, of what is so already; a server that is gone is no member."""
-UNPROCESSABLE = f"{SERVER} is unprocessable"
 INACTIVE = f"{POOL} is not in an ACTIVE state"
 GONE = f"{POOL} does not exist"
+
+
+@frozen
+class Bulk:
+    """
+    One of the requests about several servers.
+
+    :ivar settled: how it is refused for a server for which there is nothing to do.
+    :ivar not_yet: how it is refused for a server for which it may be possible later.
+    """
+
+    what: str
+    method: str
+    success: int
+    settled: tuple[str, ...]
+    not_yet: tuple[str, ...]
+
+
+ADD = Bulk(
+    "add nodes to",
+    "POST",
+    201,
+    settled=(f"{SERVER} is already a member of {POOL}",),
+    not_yet=(f"{SERVER} is unprocessable", f"{SERVER} does not exist"),
+)
+REMOVE = Bulk(
+    "remove nodes from",
+    "DELETE",
+    204,
+    settled=(f"{SERVER} is not a member of {POOL}", f"{SERVER} does not exist"),
+    not_yet=(f"{SERVER} is unprocessable",),
+)
 
 
 class PoolInactive(CloudError):
@@ -60,18 +86,12 @@ def read(pool_id: str) -> Effect:
 
 def add(pool_id: str, nodes: Collection[Node], present: int) -> Effect:
     """Effect of making servers members, in one request, which is refused as a whole if it is wrong about one of them."""
-    return bulk(pool_id, nodes, f"add nodes to {pool_id}", "POST", (201,))
+    return perform_bulk(ADD, pool_id, nodes)
 
 
 def remove(pool_id: str, nodes: Collection[Node]) -> Effect:
     """Effect of ending memberships, in the same way. Where there is no pool there is nothing to do."""
-    removed = bulk(pool_id, nodes, f"remove nodes from {pool_id}", "DELETE", (204,))
-    return removed.on(error=unless_gone)
-
-
-def unless_gone(error: Exception) -> None:
-    if not isinstance(error, BalancerGone):
-        raise error
+    return perform_bulk(REMOVE, pool_id, nodes).on(error=catch(BalancerGone, lambda gone: None))
 
 
 def change(pool_id: str, node: Node) -> Effect:
@@ -80,26 +100,25 @@ def change(pool_id: str, node: Node) -> Effect:
 
 
 @do
-def bulk(pool_id: str, nodes: Collection[Node], what: str, method: str, success: tuple[int, ...]):
+def perform_bulk(bulk: Bulk, pool_id: str, nodes: Collection[Node]):
     """Effect of a request about several servers, asked again without those that it was refused for."""
-    left, unprocessable = [node.host for node in in_order(nodes)], False
+    what, path, success = f"{bulk.what} {pool_id}", "load_balancer_pools/nodes", (bulk.success,)
+    left, refused_for_any = [node.host for node in in_order(nodes)], False
     while left:
         try:
-            yield request(
-                SERVICE, what, method, "load_balancer_pools/nodes", json=body_of(pool_id, left), success=success
-            )
+            yield request(SERVICE, what, bulk.method, path, json=body_of(pool_id, left), success=success)
             break
         except ApiError as error:
-            settled, refused = sorted_out(pool_id, left, error)
-            unprocessable |= bool(refused)
+            settled, refused = sorted_out(bulk, pool_id, left, error)
+            refused_for_any |= bool(refused)
             left = [host for host in left if host not in settled | refused]
-    if unprocessable:
+    if refused_for_any:
         raise ServersUnprocessable(f"{CALLED} {pool_id} cannot reach some of the servers yet")
 
 
-def sorted_out(pool_id: str, asked: Iterable[str], error: ApiError) -> tuple[set[str], set[str]]:
+def sorted_out(bulk: Bulk, pool_id: str, asked: Iterable[str], error: ApiError) -> tuple[set[str], set[str]]:
     """
-    The servers for which a refused request is settled, and those for which it is refused indeed.
+    The servers for which a refused request is settled, and those for which it is not possible yet.
 
     :raises BalancerGone, PoolInactive:
     :raises ApiError: it is none of the known refusals, which always name one of the servers ``asked`` about, or the pool.
@@ -112,7 +131,7 @@ def sorted_out(pool_id: str, asked: Iterable[str], error: ApiError) -> tuple[set
             raise BalancerGone(is_gone(pool_id)) from error
         if re.match(INACTIVE, sentence, re.IGNORECASE):
             raise PoolInactive(f"{CALLED} {pool_id} is not active") from error
-        for patterns, found in ((SETTLED, settled), ((UNPROCESSABLE,), refused)):
+        for patterns, found in ((bulk.settled, settled), (bulk.not_yet, refused)):
             if (host := hosts.get(server_in(sentence, patterns))) is not None:
                 found.add(host)
                 break
