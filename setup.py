@@ -16,6 +16,7 @@ setup(
     package_dir={"twisted.plugins": "otter/plugins"},
     install_requires=[
         "attrs>=26.1",
+        "cronsim>=2.8",
         "effect>=1.1",
         "jsonschema>=4.26",
         "klein>=24.8",

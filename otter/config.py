@@ -191,9 +191,15 @@ class SelfHealConfig:
 
 @frozen
 class SchedulerConfig:
-    """Nothing is scheduled yet; the key is here so that configurations stay valid."""
+    """
+    Seconds.
 
-    interval: float = field(default=1.0, validator=positive)
+    :ivar interval: between two looks for policies that are due.
+    :ivar latest: how late an event that was missed is still made up for.
+    """
+
+    interval: float = field(default=0.5, validator=positive)
+    latest: float = field(default=86400.0, validator=positive)
 
 
 @frozen

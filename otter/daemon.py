@@ -46,6 +46,7 @@ from otter.rest.documents import Documents
 from otter.rest.site import ApiSite
 from otter.services.converger import Converger
 from otter.services.health import Health
+from otter.services.scheduler import Scheduler
 from otter.services.selfheal import SelfHeal
 from otter.services.turns import Turns
 from otter.store.interface import IStore
@@ -152,9 +153,11 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     health = Health(store, config.engine.value)
     health.setServiceParent(otter)
 
+    policies = Policies(store, engine, reactor, limits, new_id, config.scheduler.latest)
+    Scheduler(store, policies.fire, reactor, config.scheduler.interval).setServiceParent(otter)
     operations = Operations(
-        Groups(store, engine, limits, new_id),
-        Policies(store, engine, reactor, limits, new_id),
+        Groups(store, engine, reactor, limits, new_id),
+        policies,
         Webhooks(store, keys, limits, new_id),
         Servers(store, engine, cloud, reactor),
     )

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve, frozen
+from twisted.internet.interfaces import IReactorTime
 
 from otter.domain.capacity import clamp, refuse_paused
 from otter.domain.errors import GroupNotEmpty, PoliciesOverLimit
 from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, config_of
 from otter.domain.launch import launch_of, require_service_net
 from otter.domain.limits import Limits, Page
-from otter.domain.policy import Policy, policy_of
+from otter.domain.policy import Policy, new_policy
 from otter.operations.engine import IEngine
 from otter.store.interface import Change, IStore
 
@@ -18,6 +19,7 @@ from otter.store.interface import Change, IStore
 class Groups:
     store: IStore
     engine: IEngine
+    clock: IReactorTime
     limits: Limits
     new_id: Callable[[], str]
 
@@ -31,7 +33,8 @@ class Groups:
             raise PoliciesOverLimit(0, len(policies), self.limits.policies_per_group)
         state = GroupState(desired=clamp(bounds, 0))
         group = Group(GroupId(tenant, self.new_id()), bounds, how, state)
-        stored = [policy_of(self.new_id(), document) for document in policies]
+        now = self.clock.seconds()
+        stored = [new_policy(self.new_id(), document, now) for document in policies]
         await self.store.create_group(group, stored, self.limits.groups)
         await self.engine.capacity_changed(group.id)
         return group, stored

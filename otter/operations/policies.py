@@ -8,10 +8,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from otter.domain.capacity import EXECUTE, decide, refuse_paused
-from otter.domain.errors import CannotExecutePolicy, NoSuchCapability, StoreUnavailable
+from otter.domain.errors import (
+    CannotExecutePolicy,
+    GroupPaused,
+    Invalid,
+    NoSuchCapability,
+    NoSuchScalingGroup,
+    StoreUnavailable,
+)
 from otter.domain.group import Group, GroupId
 from otter.domain.limits import Limits, Page
-from otter.domain.policy import Policy, policy_of
+from otter.domain.policy import Policy, new_policy
 from otter.domain.webhook import digest_of
 from otter.operations.engine import IEngine
 from otter.store.interface import IStore
@@ -21,11 +28,14 @@ log = Logger()
 
 @frozen
 class Policies:
+    """:ivar latest: seconds after which a scheduled event that was missed is not made up for."""
+
     store: IStore
     engine: IEngine
     clock: IReactorTime
     limits: Limits
     new_id: Callable[[], str]
+    latest: float
 
     async def execute(self, group_id: GroupId, policy: Policy) -> None:
         """
@@ -62,9 +72,46 @@ class Policies:
         await self.execute(group_id, policy)
         return group_id
 
+    async def fire(self, group_id: GroupId, policy: Policy) -> None:
+        """
+        ``execute`` a policy that is due, once; and see to its next event.
+
+        A refusal uses up the event. So does being too late: ``latest`` says how late an event is still good for anything.
+        """
+        now = self.clock.seconds()
+        facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id, "due": policy.due}
+        refusals: list[str] = []
+
+        def change(group: Group) -> Group:
+            refusals.clear()
+            try:
+                if now - (policy.due or now) > self.latest:
+                    raise CannotExecutePolicy(group.id, policy.id, "its time was over long ago")
+                return decide(group, policy, now)
+            except GroupPaused as refusal:
+                refusals.append(str(refusal))
+                return group
+            except CannotExecutePolicy as refusal:
+                refusals.append(refusal.why)
+                return group.asked()
+
+        then = None if policy.schedule is None else policy.schedule.next_after(now)
+        try:
+            fired = await self.store.fire(group_id, policy, then, change)
+        except NoSuchScalingGroup:
+            return
+        if fired is None:
+            return
+        if refusals:
+            log.info("schedule-not-executed", why=refusals[0], **facts)
+        else:
+            log.info("schedule-executed", desired=fired.state.desired, **facts)
+        await self.engine.capacity_changed(group_id)
+
     async def create(self, group_id: GroupId, documents: Sequence[Mapping]) -> list[Policy]:
         """:raises NoSuchScalingGroup, PoliciesOverLimit:"""
-        policies = [policy_of(self.new_id(), document) for document in documents]
+        now = self.clock.seconds()
+        policies = [new_policy(self.new_id(), document, now) for document in documents]
         await self.store.create_policies(group_id, policies, self.limits.policies_per_group)
         return policies
 
@@ -77,8 +124,12 @@ class Policies:
         return await self.store.get_policy(group_id, policy_id)
 
     async def replace(self, group_id: GroupId, policy_id: str, document: Mapping) -> None:
-        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
-        await self.store.replace_policy(group_id, policy_of(policy_id, document))
+        """:raises NoSuchScalingGroup, NoSuchPolicy, Invalid:"""
+        existing = await self.store.get_policy(group_id, policy_id)
+        policy = new_policy(policy_id, document, self.clock.seconds())
+        if (policy.schedule is None) != (existing.schedule is None):
+            raise Invalid("type cannot be changed")
+        await self.store.replace_policy(group_id, policy)
 
     async def delete(self, group_id: GroupId, policy_id: str) -> None:
         """:raises NoSuchScalingGroup, NoSuchPolicy:"""

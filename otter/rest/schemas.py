@@ -44,8 +44,19 @@ CHANGES = {
     "changePercent": {"type": "number", "not": {"const": 0}},
     "desiredCapacity": {"type": "integer", "minimum": 0},
 }
-POLICY = closed({"name": NAME, "cooldown": COOLDOWN, "type": {"const": "webhook"}}, CHANGES)
-POLICY |= {"oneOf": [{"required": [change]} for change in CHANGES]}
+SCHEDULE = {
+    "type": "object",
+    "oneOf": [closed({"at": {"type": "string"}}), closed({"cron": {"type": "string"}})],
+}
+POLICY = closed(
+    {"name": NAME, "cooldown": COOLDOWN, "type": {"enum": ["webhook", "schedule"]}}, CHANGES | {"args": SCHEDULE}
+)
+POLICY |= {
+    "oneOf": [{"required": [change]} for change in CHANGES],
+    "if": {"properties": {"type": {"const": "schedule"}}},
+    "then": {"required": ["args"]},
+    "else": {"properties": {"args": False}},
+}
 
 GROUP_CONFIG = {"name": NAME, "cooldown": COOLDOWN | {"type": "integer"}, "minEntities": ENTITIES}
 OPTIONAL_CONFIG = {"maxEntities": ENTITIES, "metadata": METADATA}

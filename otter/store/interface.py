@@ -79,6 +79,19 @@ class IStore(Protocol):
     async def replace_policy(self, group_id: GroupId, policy: Policy) -> None:
         """:raises NoSuchScalingGroup, NoSuchPolicy:"""
 
+    async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
+        """The policies that are to be executed by themselves at ``until`` or before (epoch seconds), the earliest first."""
+
+    async def fire(self, group_id: GroupId, policy: Policy, then: float | None, change: Change) -> Group | None:
+        """
+        ``change_group``, if the policy is still as it is here, ``due`` and all; it is due ``then`` from now on (epoch seconds;
+        None for never again). The group as it is now; None if the policy is not due any more, or is another one.
+
+        Both or none: so each event happens once.
+
+        :raises NoSuchScalingGroup:
+        """
+
     async def delete_policy(self, group_id: GroupId, policy_id: str) -> None:
         """Forget the policy, and its webhooks. :raises NoSuchScalingGroup, NoSuchPolicy:"""
 

@@ -30,8 +30,8 @@ class OperationTests(SynchronousTestCase):
         self.store, self.engine = SQLiteStore(Inline()), Engine()
         ids = (f"id{number}" for number in range(100))
         shared = (Limits(), lambda: next(ids))
-        self.groups = Groups(self.store, self.engine, *shared)
-        self.policies = Policies(self.store, self.engine, Clock(), *shared)
+        self.groups = Groups(self.store, self.engine, Clock(), *shared)
+        self.policies = Policies(self.store, self.engine, Clock(), *shared, latest=3600.0)
         self.webhooks = Webhooks(self.store, KEYS, *shared)
         self.now(self.store.create_group(a_group(5, minEntities=1, maxEntities=6), [a_policy("p1", change=1)], 10))
 

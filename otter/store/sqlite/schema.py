@@ -23,6 +23,10 @@ MIGRATIONS = (
     );
     """,
     "UPDATE groups SET state = json_remove(state, '$.refusals');",
+    """
+    ALTER TABLE policies ADD COLUMN due REAL;
+    CREATE INDEX policies_due ON policies (due) WHERE due IS NOT NULL;
+    """,
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 

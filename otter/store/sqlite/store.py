@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from otter.domain.errors import (
     GroupsOverLimit,
@@ -29,13 +29,17 @@ from otter.store.sqlite.database import GroupCommit, Inline
 COLUMNS = "tenant, id, config, launch, state, roster, deleting"
 GROUP = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND id = ?"
 EXISTS = "SELECT 1 FROM groups WHERE tenant = ? AND id = ? AND NOT deleting"
-POLICY = "SELECT id, document FROM policies WHERE tenant = ? AND group_id = ? AND id = ?"
+POLICY = "SELECT id, document, due FROM policies WHERE tenant = ? AND group_id = ? AND id = ?"
 WEBHOOK = (
     "SELECT id, key_id, document, rotation FROM webhooks WHERE tenant = ? AND group_id = ? AND policy_id = ? AND id = ?"
 )
 CAPABILITY = (
-    "SELECT tenant, group_id, policy_id, p.document FROM webhooks AS w JOIN policies AS p USING (tenant, group_id)"
+    "SELECT tenant, group_id, policy_id, p.document, p.due FROM webhooks AS w JOIN policies AS p USING (tenant, group_id)"
     " WHERE digest = ? AND p.id = policy_id"
+)
+DUE = (
+    "SELECT p.tenant, p.group_id, p.id, p.document, p.due FROM policies AS p JOIN groups AS g"
+    " ON g.tenant = p.tenant AND g.id = p.group_id WHERE p.due <= ? AND NOT g.deleting ORDER BY p.due, p.id LIMIT ?"
 )
 Execute = Callable[..., Any]
 
@@ -115,7 +119,7 @@ class SQLiteStore:
 
     async def list_policies(self, group_id: GroupId, page: Page) -> Sequence[Policy]:
         require_group(self.database.read, group_id)
-        sql = "SELECT id, document FROM policies WHERE tenant = ? AND group_id = ? AND id > ? ORDER BY id LIMIT ?"
+        sql = "SELECT id, document, due FROM policies WHERE tenant = ? AND group_id = ? AND id > ? ORDER BY id LIMIT ?"
         rows = self.database.read(sql, (*key_of(group_id), page.marker, page.limit))
         return [policy_from(row) for row in rows]
 
@@ -125,10 +129,29 @@ class SQLiteStore:
     async def replace_policy(self, group_id: GroupId, policy: Policy) -> None:
         def update(execute: Execute) -> None:
             require_policy(execute, group_id, policy.id)
-            sql = "UPDATE policies SET document = ? WHERE tenant = ? AND group_id = ? AND id = ?"
-            execute(sql, (json.dumps(policy.document), *key_of(group_id), policy.id))
+            sql = "UPDATE policies SET document = ?, due = ? WHERE tenant = ? AND group_id = ? AND id = ?"
+            execute(sql, (json.dumps(policy.document), policy.due, *key_of(group_id), policy.id))
 
         await self.database.write(update)
+
+    async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
+        rows = self.database.read(DUE, (until, most))
+        return [(GroupId(tenant, group), policy_from(row)) for tenant, group, *row in rows]
+
+    async def fire(self, group_id: GroupId, policy: Policy, then: float | None, change: Change) -> Group | None:
+        def update(execute: Execute) -> Group | None:
+            row = (then, *key_of(group_id), policy.id, policy.due, json.dumps(policy.document))
+            sql = (
+                "UPDATE policies SET due = ? WHERE tenant = ? AND group_id = ? AND id = ? AND due = ? AND document = ?"
+            )
+            if execute(sql, row).rowcount == 0:
+                return None
+            group = group_in(execute(GROUP, key_of(group_id)).fetchall(), group_id, even_deleting=False)
+            changed = change(group)
+            write_changes(execute, group, changed)
+            return changed
+
+        return await self.database.write(update)
 
     async def delete_policy(self, group_id: GroupId, policy_id: str) -> None:
         def delete(execute: Execute) -> None:
@@ -189,8 +212,8 @@ class SQLiteStore:
         await self.database.write(delete)
 
     async def find_capability(self, digest: str) -> tuple[GroupId, Policy]:
-        for tenant, group, policy_id, document in self.database.read(CAPABILITY, (digest,)):
-            return GroupId(tenant, group), policy_from((policy_id, document))
+        for tenant, group, policy_id, document, due in self.database.read(CAPABILITY, (digest,)):
+            return GroupId(tenant, group), policy_from((policy_id, document, due))
         raise NoSuchCapability()
 
     async def capability_key_ids(self) -> Sequence[str]:
@@ -263,9 +286,13 @@ def roster_from(text: str) -> Roster:
     return load_roster(text)
 
 
+def policy_from(row: Sequence) -> Policy:
+    policy_id, document, due = row
+    return evolve(policy_without_due(policy_id, document), due=due)
+
+
 @lru_cache(maxsize=256)
-def policy_from(row: tuple[str, str]) -> Policy:
-    policy_id, document = row
+def policy_without_due(policy_id: str, document: str) -> Policy:
     return policy_of(policy_id, json.loads(document))
 
 
@@ -276,8 +303,8 @@ def webhook_from(row: tuple) -> Webhook:
 
 def insert_policies(execute: Execute, group_id: GroupId, policies: Sequence[Policy]) -> None:
     for policy in policies:
-        row = (*key_of(group_id), policy.id, json.dumps(policy.document))
-        execute("INSERT INTO policies VALUES (?, ?, ?, ?)", row)
+        row = (*key_of(group_id), policy.id, json.dumps(policy.document), policy.due)
+        execute("INSERT INTO policies VALUES (?, ?, ?, ?, ?)", row)
 
 
 def require_group(execute: Execute, group_id: GroupId) -> None:
