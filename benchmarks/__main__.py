@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import creates, memory, passes, planning, reaction, scale_out, webhooks
+from benchmarks import creates, memory, passes, planning, reaction, scale_out, schedules, webhooks
 from benchmarks.figures import Figure, table
 
 MEASURES = {
@@ -15,6 +15,7 @@ MEASURES = {
     "creates": creates.measure,
     "passes": passes.measure,
     "memory": memory.measure,
+    "schedules": schedules.measure,
 }
 
 

@@ -1,10 +1,13 @@
 """kill -9: what was answered is kept, and nothing is done that was not asked for."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 
 import pytest
 
+from tests.rig.processes import until
 from tests.walks.api import link
 from tests.walks.documents import config, launch, policy
 
@@ -114,3 +117,21 @@ def test_a_fall_before_the_first_request_leaves_a_good_store(lives, otter):
     other = lives.otter()
     other.store.touch()
     assert other.start().running()
+
+
+def test_scheduled_events_happen_once_however_often_otter_dies_among_them(otter, api):
+    group = api.create_group(maxEntities=1000)
+    moments = (datetime.now(UTC) + timedelta(seconds=1 + number / 50) for number in range(300))
+    args = ({"at": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")} for moment in moments)
+    policies = [policy(type="schedule", args=each) for each in args]
+    for first in range(0, len(policies), 100):
+        api.create(
+            link(api.create_group(maxEntities=1000) if first else group) + "policies", *policies[first : first + 100]
+        )
+    deadline = time.monotonic() + 8
+    while time.monotonic() < deadline:
+        fallen(otter)
+        time.sleep(0.6)
+    until(lambda: [api.desired(each) for each in api("GET", "/groups").document["groups"]] == [100] * 3, 20)
+    time.sleep(1)
+    assert [api.desired(each) for each in api("GET", "/groups").document["groups"]] == [100] * 3
