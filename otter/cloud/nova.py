@@ -110,7 +110,7 @@ def create_server(
 
     :param send_by: see ``CloudRequest``; Nova cannot be told to refuse what comes too late, so we do.
     """
-    metadata = {**server.get("metadata", {}), **metadata_of(group_id, create_id, targets)}
+    metadata = {**theirs(server.get("metadata", {})), **metadata_of(group_id, create_id, targets)}
     body = {"server": {**server, "name": name, "metadata": metadata}}
     return (
         request(SERVICE, "create a server", "POST", "servers", json=body, success=(202,), send_by=send_by)
@@ -141,16 +141,15 @@ def release_server(server_id: str):
     path = f"servers/{quote(server_id, '')}/metadata"
     try:
         shown = yield request(SERVICE, "show a server's metadata", "GET", path).on(error=classified(GET_ERRORS))
-        kept = understood("Nova", kept_metadata)(shown)
-        body = {"metadata": kept}
+        body = {"metadata": understood("Nova", lambda answer: theirs(answer["metadata"]))(shown)}
         yield request(SERVICE, "release a server", "PUT", path, json=body).on(error=classified(GET_ERRORS))
     except NoSuchServer:
         return
 
 
-def kept_metadata(answer: Mapping[str, Any]) -> dict[str, str]:
-    """What is the owner's of a server's metadata."""
-    return {key: value for key, value in answer["metadata"].items() if not key.startswith(OUR_KEYS)}
+def theirs(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What is the owner's of a server's metadata. Nobody else speaks in otter's name."""
+    return {key: value for key, value in metadata.items() if not key.startswith(OUR_KEYS)}
 
 
 def metadata_of(group_id: GroupId, create_id: str, targets: PSet[Target]) -> dict[str, str]:

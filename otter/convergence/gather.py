@@ -101,8 +101,8 @@ def leaving(roster: Roster, members: Sequence[Server], now: float) -> PMap[str, 
 
 
 def pending(roster: Roster, now: float, present: Collection[Server]) -> frozenset[str]:
-    """Ids of the creates that may still turn up. See Note [Creates in flight]."""
-    servers = {server.id for server in present}
+    """Ids of the creates that may still turn up; what was seen before, has. See Note [Creates in flight]."""
+    servers = {server.id for server in present} | set(roster.known)
     ids = {server.create_id for server in present}
     names = {server.name for server in present}
     return frozenset(

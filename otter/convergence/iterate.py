@@ -150,7 +150,7 @@ class Pass:
         fleet = self._fleet(group, observed)
         leaving = [server.id for server in (*fleet.leaving, *fleet.gone)]
         current = await self.store.change_group(
-            group.id, lambda it: before(it, group, creates, leaving, now), even_deleting=True
+            group.id, lambda it: before(it, group, creates, leaving, observed), even_deleting=True
         )
         if overtaken(current, group):
             return Seen(observed, (), Outcome(Verdict.AGAIN, tuple(current.state.reasons)))

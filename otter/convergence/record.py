@@ -23,17 +23,23 @@ def overtaken(group: Group, read: Group) -> bool:
     return group.state.resting or group.roster.released != read.roster.released
 
 
-def before(group: Group, read: Group, creates: Mapping[str, Create], leaving: Iterable[str], now: float) -> Group:
+def before(
+    group: Group, read: Group, creates: Mapping[str, Create], leaving: Iterable[str], observed: Observed
+) -> Group:
     """
     ``group`` with what is about to be done and must not be forgotten; as it is, if it was ``overtaken``.
+
+    That includes where its servers are: whoever is put on a load balancer now may vanish before the next look.
 
     :param leaving: ids of the servers that are on their way out from now on. See Note [Leaving is final].
     """
     if overtaken(group, read):
         return group
+    now = observed.at
     going = pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving)
     roster = evolve(
         group.roster,
+        known=group.roster.known.update({server.id: place_of(server) for server in observed.servers}),
         active=pvector(member for member in group.roster.active if member.id not in going),
         creates=group.roster.creates.update(creates),
         leaving=going,
@@ -130,4 +136,8 @@ def places(observed: Observed, forget: float) -> PMap[str, Place]:
         return server.state is not ServerState.GONE or (observed.leaving_for(server) < forget and ties.hold(server))
 
     kept = filter(matters, observed.servers)
-    return pmap({server.id: Place(server.address, server.targets) for server in kept})
+    return pmap({server.id: place_of(server) for server in kept})
+
+
+def place_of(server: Server) -> Place:
+    return Place(server.address, server.targets)

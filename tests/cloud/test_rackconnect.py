@@ -133,8 +133,7 @@ def test_servers_that_cannot_be_members_yet_are_told_of_when_the_others_are():
 
 def test_a_server_that_rackconnect_does_not_know_is_not_added_and_that_is_told():
     with pytest.raises((ServersUnprocessable, ApiError)) as caught:
-        perform = [(bulk("POST", "s1"), refusing(about("s1", UNKNOWN)))]
-        added(perform, "s1")
+        added([(bulk("POST", "s1"), refusing(about("s1", UNKNOWN)))], "s1")
     assert not caught.value.terminal
 
 
@@ -173,6 +172,12 @@ def test_a_refusal_that_nobody_understands_is_told_and_tried_again_later(body):
         with pytest.raises(ApiError) as caught:
             perform([(bulk(method, "s1", "s2"), raising(409, body))], "s1", "s2")
         assert (caught.value.status, caught.value.terminal) == (409, False)
+
+
+def test_words_about_the_opposite_are_no_yes():
+    for perform, method, words in ((added, "POST", NO_MEMBER), (removed, "DELETE", ALREADY)):
+        with pytest.raises(ApiError):
+            perform([(bulk(method, "s1"), refusing(about("s1", words)))], "s1")
 
 
 def test_known_words_with_another_status_are_no_refusal_of_theirs():

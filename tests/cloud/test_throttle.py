@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from otter.cloud.throttle import FEW, Lane, Limit, Throttle, Traffic
+from otter.cloud.throttle import FEW, ROUNDING, Lane, Limit, Throttle, Traffic
 
 CREATES = Lane("111", "nova", Traffic.CHANGES)
 LISTINGS = Lane("111", "nova", Traffic.READS)
@@ -159,5 +159,5 @@ def test_as_many_turns_as_were_promised_are_to_be_had_in_that_time_and_no_more(r
         ensureDeferred(throttle.turn(CREATES))
     promised = throttle.turns_within(CREATES, tenths / 10)
     turns = [ensureDeferred(throttle.turn(CREATES)) for _ in range(promised + 1)]
-    pass_time(clock, tenths / 10 + 0.01 / rate)
+    pass_time(clock, tenths / 10 + 2 * ROUNDING / rate)
     assert [turn.called for turn in turns] == [True] * promised + [False]

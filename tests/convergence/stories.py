@@ -1,6 +1,7 @@
 """Stories of one group in a cloud where anything may happen at any moment, even in the middle of a pass."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from itertools import count
 from typing import Any
 
@@ -10,11 +11,12 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from otter.cloud.errors import ApiError, Unreachable
-from otter.cloud.nova import kept_metadata
+from otter.cloud.nova import theirs
 from otter.cloud.request import CloudRequest
 from otter.convergence.iterate import Pass
 from otter.domain.errors import OtterError
 from otter.domain.group import Group
+from otter.domain.limits import Limits
 from otter.operations.engine import IEngine
 from otter.operations.groups import Groups
 from otter.operations.servers import Servers
@@ -201,7 +203,7 @@ class Story:
             case "fault", fault:
                 self.set_fault(fault)
             case ("stale",):
-                self.cloud.stale = [dict(server) for server in self.cloud.servers.values()]
+                self.cloud.stale = deepcopy(list(self.cloud.servers.values()))
             case "born", status:
                 self.cloud.born = status
             case "lingers", lingers:
@@ -247,7 +249,7 @@ class Story:
                 for node in self.cloud.nodes.values():
                     node |= {"connections": 0} if node["address"] == address_of(server_id) else {}
             case status if GOING not in server:
-                server["status"] = status
+                self.cloud.set_status(server_id, status)
 
     def change_node(self, node_id: int, verb: str) -> None:
         match verb:
@@ -277,7 +279,7 @@ class Story:
 
     def ask(self, verb: str, *details: Any) -> None:
         """What the owner may ask for. It may be refused."""
-        groups = Groups(self.store, NobodyToTell(), Any, str)
+        groups = Groups(self.store, NobodyToTell(), self.clock, Limits(), str)
         request, self._request = self._request, 0  # what it asks of the cloud is none of the pass's business
         try:
             match verb, *details:
@@ -302,7 +304,7 @@ class Story:
 
     def evict(self, server_id: str, replace: bool, purge: bool, in_pass: bool) -> None:
         """:raises OtterError:"""
-        kept = kept_metadata(self.cloud.servers[server_id])
+        kept = theirs(self.cloud.servers[server_id]["metadata"])
         was_leaving = server_id in self.group().roster.leaving
         now(Servers(self.store, NobodyToTell(), self.cloud, self.clock).evict(GROUP_ID, server_id, replace, purge))
         assert was_leaving or server_id not in {member.id for member in self.group().roster.active}
@@ -391,7 +393,7 @@ class Story:
             if GOING in server:
                 del self.cloud.servers[server_id]
             elif server["status"] not in ("ERROR", "SHUTOFF"):
-                server["status"] = "ACTIVE"
+                self.cloud.set_status(server_id, "ACTIVE")
         for node_id in (self._probed & self.cloud.nodes.keys()) - self.foreign.keys():
             self.cloud.nodes[node_id]["status"] = "ONLINE"
         self._probed = set(self.cloud.nodes)
