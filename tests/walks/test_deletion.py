@@ -73,9 +73,8 @@ def test_a_group_deleted_in_full_service_leaves_nothing(otter, cloud, storm, lb_
     assert otter.hit(group.webhooks["up"]) == 202
 
 
-def test_a_group_without_room_for_servers_may_be_deleted_at_once(otter, cloud, storm, lb_id):
+def test_a_group_without_room_for_servers_may_be_deleted_at_once(otter, cloud, lb_id):
     group = grown(otter, cloud, 2, lb_ids=[lb_id])
-    storm()
     otter.resize(group.url, 0, 0)
     otter.delete(group.url, force=False)
     nothing_is_left(otter, cloud, group, lb_id)
@@ -145,10 +144,9 @@ def test_a_deleted_balancer_holds_up_no_deletion(otter, cloud, storm, lb_id, oth
     nothing_is_left(otter, cloud, group, lb_id)
 
 
-def test_a_balancer_that_is_being_deleted_holds_up_no_deletion(otter, cloud, storm):
+def test_a_balancer_that_is_being_deleted_holds_up_no_deletion(otter, cloud):
     lb_id = cloud.create_balancer()
     group = grown(otter, cloud, 2, lb_ids=[lb_id])
-    storm()
     cloud.balancer_status(lb_id, "PENDING_DELETE")
     otter.delete(group.url)
     nothing_is_left(otter, cloud, group)
@@ -204,8 +202,7 @@ def test_an_account_that_lost_its_balancers_loses_its_group_too(behind, gateway,
     nothing_is_left(behind, cloud, group)
 
 
-def test_a_group_that_was_never_well_is_deleted_all_the_same(otter, cloud, storm):
-    storm()
+def test_a_group_that_was_never_well_is_deleted_all_the_same(otter, cloud):
     group = placed(otter, cloud, 2, clb("99999"))
     sick(otter, group)
     otter.delete(group.url)
@@ -237,12 +234,11 @@ def test_a_group_is_deleted_although_its_servers_cannot_be_deleted_at_first(otte
     nothing_is_left(otter, cloud, group)
 
 
-def test_a_neighbour_on_the_same_balancer_notices_nothing(otter, cloud, storm):
+def test_a_neighbour_on_the_same_balancer_notices_nothing(otter, cloud):
     lb_id = cloud.create_balancer()
     neighbour, group = grown(otter, cloud, 2, lb_ids=[lb_id]), grown(otter, cloud, 2, lb_ids=[lb_id])
     nodes = [node for node in cloud.nodes(lb_id) if node["address"] in cloud.addresses(neighbour.id)]
     servers = ids(cloud.servers(neighbour.id))
-    storm()
     otter.delete(group.url)
     nothing_is_left(otter, cloud, group)
     assert cloud.nodes(lb_id) == nodes

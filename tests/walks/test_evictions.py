@@ -1,10 +1,12 @@
 """Taking one server out of a group. (Contract, 16; appendix A.4.)"""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.rig.mimic import GROUP_KEY, address_of
-from tests.rig.processes import until
-from tests.rig.proxying import edit, status
+from tests.rig.processes import call, until
+from tests.rig.proxying import delay, edit, status
 from tests.walks.groups import (
     born,
     clb,
@@ -252,6 +254,32 @@ def test_an_eviction_is_refused_while_nova_does_not_say_who_is_a_member(otter, c
     assert server["id"] in whole(otter, cloud, group, 1)
     evict(api, group, server["id"])
     assert server["id"] not in whole(otter, cloud, group, 1)
+
+
+def test_servers_let_go_while_otter_looks_are_let_go_indeed(patient, cloud, proxy):
+    lb_id = cloud.create_balancer()
+    group = grown(patient, cloud, 3, lb_ids=[lb_id])
+    before = cloud.nodes(lb_id)
+    slow = proxy.add(delay(2, "after"), tenant=cloud.tenant, operation="list_servers", first=1)
+    patient.resize(group.url, 2, 2)
+    until(lambda: proxy.applied(slow), 20, saying="otter looks")
+    mine = ids(cloud.servers(group.id))
+    for server_id in mine:
+        patient.ask("DELETE", member(group, server_id, purge="false"))
+    assert not mine & whole(patient, cloud, group, 2)
+    assert ids(cloud.servers()) > mine
+    assert [node for node in cloud.nodes(lb_id) if node in before] == before
+
+
+def test_evictions_at_the_same_time_keep_the_minimum(otter, cloud):
+    group = grown(otter, cloud, 6)
+    otter.resize(group.url, 2, 10)
+    urls = [member(group, server_id, replace="false") for server_id in sorted(ids(cloud.servers(group.id)))]
+    with ThreadPoolExecutor(8) as clients:
+        statuses = list(clients.map(lambda url: call("DELETE", url)[0], urls))
+    assert sorted(statuses) == [202] * 4 + [403] * 2
+    whole(otter, cloud, group, 2)
+    assert len(born(cloud, group)) == 6
 
 
 def test_an_evicted_server_finishes_its_connections(otter, cloud, api):

@@ -226,6 +226,13 @@ def test_scenario_20_a_server_stays_as_long_as_it_is_on_a_balancer(otter, cloud,
     assert cloud.nodes(lb_id) == []
 
 
+def test_a_balancer_that_is_being_built_is_waited_for(patient, cloud):
+    lb_id = cloud.create_balancer(metadata=[{"key": "lb_building", "value": 3}])
+    group = patient.create_group(cloud.tenant, 2, lb_ids=[lb_id])
+    whole(patient, cloud, group, 2, smoothly=True)
+    served_alone(cloud, group, lb_id)
+
+
 def test_a_balancer_that_takes_its_time_over_each_change_gets_them_one_by_one(patient, cloud, storm):
     lb_id = cloud.create_balancer(metadata=[{"key": "lb_pending_update", "value": 1}])
     storm()

@@ -4,7 +4,8 @@ import pytest
 
 from tests.rig.processes import until
 from tests.rig.proxying import cut, delay, drop, drop_after, duplicate, garbage, hide, html, stall, status
-from tests.walks.groups import born, grown, ids, look_again, looked_at, shown, whole
+from tests.walks.groups import born, grown, ids, look_again, looked_at, served_alone, shown, whole
+from tests.walks.weather import begin_season
 
 DONE_BUT_UNHEARD = [drop_after(), cut(), status(500, when="after"), html(502, when="after"), stall("after")]
 DONE_BUT_UNHEARD += [garbage("{}", 202, "after"), delay(7, "after"), delay(7)]
@@ -86,3 +87,15 @@ def test_a_server_that_comes_late_is_kept_if_it_is_needed(hasty, cloud, proxy):
     proxy.add(status(429), tenant=cloud.tenant, operation="create_server")
     until(lambda: cloud.servers(group.id), 30, saying="the late one arrives")
     assert whole(hasty, cloud, group, 1) == ids(cloud.servers(group.id)) == born(cloud, group)
+
+
+def test_a_group_gets_its_size_where_every_third_request_goes_wrong(patient, cloud, proxy):
+    begin_season(proxy, cloud.tenant)
+    lb_id = cloud.create_balancer()
+    group = grown(patient, cloud, 3, lb_ids=[lb_id])
+    patient.resize(group.url, 6, 6)
+    whole(patient, cloud, group, 6)
+    patient.resize(group.url, 1, 1)
+    whole(patient, cloud, group, 1)
+    served_alone(cloud, group, lb_id)
+    assert len(born(cloud, group)) == 6

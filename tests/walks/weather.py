@@ -27,3 +27,11 @@ STORM: list[tuple[str, dict[str, Any], dict[str, int]]] = [
 def begin_storm(proxy: Proxy, tenant: str) -> None:
     for operation, fault, which in STORM:
         proxy.add(fault, tenant=tenant, operation=operation, **which)
+
+
+def begin_season(proxy: Proxy, tenant: str) -> None:
+    """Of each operation every third request goes wrong, and some more servers are missing from lists."""
+    for operation, fault, _ in STORM:
+        start = 2 if fault["kind"] == "hide" else 1
+        for number in range(start, 60, 3):
+            proxy.add(fault, tenant=tenant, operation=operation, nth=number)
