@@ -47,6 +47,8 @@ class Nova:
                 return 202, one(servers[server["id"]])
             case "GET", ["servers", server_id] if server_id in servers:
                 return 200, one(servers[server_id])
+            case "GET", ["flavors", flavor_id]:
+                return 200, json.dumps({"flavor": {"id": flavor_id}})
             case "DELETE", ["servers", server_id] if servers.pop(server_id, None):
                 return 204, ""
         return 404, json.dumps({"itemNotFound": {"message": "Instance could not be found", "code": 404}})

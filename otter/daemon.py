@@ -37,6 +37,7 @@ from otter.coordination.interface import IMarks
 from otter.coordination.local import LocalMarks
 from otter.domain.limits import Limits
 from otter.operations.groups import Groups
+from otter.operations.launches import Launches
 from otter.operations.policies import Policies
 from otter.operations.servers import Servers
 from otter.operations.webhooks import Webhooks
@@ -156,7 +157,7 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     policies = Policies(store, engine, reactor, limits, new_id, config.scheduler.latest)
     Scheduler(store, policies.fire, reactor, config.scheduler.interval).setServiceParent(otter)
     operations = Operations(
-        Groups(store, engine, reactor, limits, new_id),
+        Groups(store, engine, reactor, limits, new_id, Launches(cloud, reactor)),
         policies,
         Webhooks(store, keys, limits, new_id),
         Servers(store, engine, cloud, reactor),

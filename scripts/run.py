@@ -25,7 +25,7 @@ Create a group of two servers:
   curl -s -X POST http://127.0.0.1:{port}/v1.0/{tenant}/groups -d '{{
     "groupConfiguration": {{"name": "web", "cooldown": 0, "minEntities": 2, "maxEntities": 10}},
     "launchConfiguration": {{"type": "launch_server", "args": {{"server":
-      {{"name": "web", "flavorRef": "2", "imageRef": "any"}}}}}},
+      {{"name": "web", "flavorRef": "2", "imageRef": "", "block_device_mapping": []}}}}}},
     "scalingPolicies": [{{"name": "up", "type": "webhook", "cooldown": 0, "change": 1}}]}}'
 
 and look at it:

@@ -35,6 +35,10 @@ class Unreachable(CloudError):
     """No usable answer: cut off, too slow, too long, not JSON. Whether the request was obeyed is unknown."""
 
 
+class Nonsense(Unreachable):
+    """An answer came that is JSON, but not what was asked for."""
+
+
 class NotSent(CloudError):
     """The request never left: no connection, no token, or no time left to send it in."""
 
@@ -120,7 +124,7 @@ def classified(rules: Sequence[Rule]) -> Callable[[Exception], NoReturn]:
 
 def understood(service: str, read: Callable[[Any], Any], about: str = "") -> Callable[[Any], Any]:
     """
-    ``read``, for an answer that may be anything: what it cannot make sense of raises ``Unreachable``.
+    ``read``, for an answer that may be anything: what it cannot make sense of raises ``Nonsense``.
 
     :param about: the id of what was asked about, if there are several.
     """
@@ -132,6 +136,6 @@ def understood(service: str, read: Callable[[Any], Any], about: str = "") -> Cal
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             # Not quoted: there may be a password in it.
             what = f"an answer about {about}" if about else "an answer"
-            raise Unreachable(f"{service} sent {what} that makes no sense") from error
+            raise Nonsense(f"{service} sent {what} that makes no sense") from error
 
     return try_to_read

@@ -1,8 +1,9 @@
 """Nova: servers. (docs/clouds.md, "Nova".)"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from math import inf
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -15,6 +16,7 @@ from otter.cloud.errors import Hopeless, Unreachable, classified, understood
 from otter.cloud.request import request
 from otter.domain.balancers import BalancerId, Target
 from otter.domain.group import GroupId
+from otter.domain.launch import FileLimits
 from otter.domain.servers import Server, ServerState
 
 SERVICE = "nova"
@@ -42,6 +44,10 @@ class NoSuchServer(Hopeless):
     """Nova is sure that there is no such server."""
 
 
+class NotFound(Hopeless):
+    """Nova is sure that there is no such image or flavor."""
+
+
 class InvalidServer(Hopeless):
     """Nova will never make such a server."""
 
@@ -61,6 +67,8 @@ class MetadataFull(Hopeless):
 NO_PAGE = r"(?!\s*<)"
 """A refusal in HTML comes from something in between, and means nothing."""
 GET_ERRORS = (({404}, NO_PAGE, NoSuchServer),)
+FOUND, FIND_ERRORS = (200, 203), (({404}, NO_PAGE, NotFound),)
+LONGEST_ID = 255
 METADATA_ERRORS = (*GET_ERRORS, ({403, 413}, "Maximum number of metadata items", MetadataFull))
 NETWORKS = (
     r"403 Forbidden\s+Access was denied to this resource\.\s+"
@@ -150,6 +158,43 @@ def release_server(server_id: str):
 def theirs(metadata: Mapping[str, str]) -> dict[str, str]:
     """What is the owner's of a server's metadata. Nobody else speaks in otter's name."""
     return {key: value for key, value in metadata.items() if not key.startswith(OUR_KEYS)}
+
+
+def show_image(image_id: str) -> Effect:
+    """Effect of the status of an image, "ACTIVE" if servers can be made from it; None if it does not exist."""
+    return show("images", image_id, "show an image", lambda answer: text(answer["image"]["status"]).upper())
+
+
+def show_flavor(flavor_id: str) -> Effect:
+    """Effect of the id of a flavor; None if it does not exist."""
+    return show("flavors", flavor_id, "show a flavor", lambda answer: text(answer["flavor"]["id"]))
+
+
+def show(kind: str, thing_id: str, what: str, read: Callable[[Any], str]) -> Effect:
+    """Effect of what ``read`` makes of the answer about an image or flavor; None if there is no such thing."""
+    if thing_id in (LIST, ".", "..") or "/" in thing_id or len(thing_id) > LONGEST_ID:
+        # In a URL that would be something else, or nothing.
+        return Effect(Constant(None))
+    return (
+        request(SERVICE, what, "GET", f"{kind}/{quote(thing_id, '')}", success=FOUND)
+        .on(error=classified(FIND_ERRORS))
+        .on(success=understood("Nova", read))
+        .on(error=catch(NotFound, lambda _: None))
+    )
+
+
+def show_limits() -> Effect:
+    """Effect of the tenant's ``FileLimits``."""
+    return request(SERVICE, "show the limits", "GET", "limits", success=FOUND).on(
+        success=understood("Nova", file_limits_of)
+    )
+
+
+def file_limits_of(answer: Mapping[str, Any]) -> FileLimits:
+    """A limit that is not said, or is negative, is none."""
+    absolute = answer["limits"]["absolute"]
+    most, size = (absolute.get(name, -1) for name in ("maxPersonality", "maxPersonalitySize"))
+    return FileLimits(most if most >= 0 else inf, size if size >= 0 else inf)
 
 
 def metadata_of(group_id: GroupId, create_id: str, targets: PSet[Target]) -> dict[str, str]:

@@ -114,7 +114,7 @@ class Pass:
         refusal = state.refusal
         if seen.outcome.refusals:
             refusal = self.pace.refusal(refusal, seen.outcome.refusals, now, chance)
-        elif refusal is not None and seen.observed is not None and seen.observed.at >= refusal.until:
+        elif seen.outcome.promised or (seen.outcome.verdict is Verdict.DONE and refusal and refusal.until <= now):
             refusal = None
         return self.pace.next_look(evolve(state, refusal=refusal), seen.outcome, now, chance)
 

@@ -3,6 +3,8 @@
 from fractions import Fraction
 from math import ceil, floor
 
+from pyrsistent import pmap
+
 from otter.domain.errors import CannotExecutePolicy, GroupPaused
 from otter.domain.group import Group, GroupConfig
 from otter.domain.policy import ChangeBy, ChangeByPercent, Policy, SetTo
@@ -27,6 +29,18 @@ def decide(group: Group, policy: Policy, now: float) -> Group:
     if target == state.desired:
         raise CannotExecutePolicy(group.id, policy.id, "the group already has that size")
     return group.asked(desired=target, group_touched=now, policy_touched=state.policy_touched.set(policy.id, now))
+
+
+def refused(group: Group, now: float) -> Group:
+    """
+    The group after a policy could not be executed at ``now``: it is looked at all the same.
+
+    A time in the future is one that a clock gave that was set back since; it is pulled back, so that no cooldown lasts for longer.
+    """
+    state = group.state
+    touched = None if state.group_touched is None else min(state.group_touched, now)
+    policies = pmap({policy_id: min(when, now) for policy_id, when in state.policy_touched.items()})
+    return group.asked(group_touched=touched, policy_touched=policies)
 
 
 def refuse_paused(group: Group, what: str) -> None:

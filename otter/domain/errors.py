@@ -87,6 +87,13 @@ class Invalid(OtterError):
     """The body is JSON, but not what the schema asks for."""
 
 
+class InvalidLaunchConfiguration(OtterError):
+    """The cloud does not have what servers are to be made from. :param problems: a sentence for each field."""
+
+    def __init__(self, problems):
+        super().__init__("\n".join(("Following problems with launch configuration:", *problems)))
+
+
 class BodyTooLarge(OtterError):
     def __init__(self, most):
         super().__init__(f"The body is longer than {most} bytes")
@@ -94,6 +101,15 @@ class BodyTooLarge(OtterError):
 
 class InvalidQueryArgument(OtterError):
     """A parameter in the URL has a value that it may not have."""
+
+
+class InvalidIdempotencyKey(OtterError):
+    """The key has a form that none may have."""
+
+
+class PreconditionFailed(OtterError):
+    def __init__(self):
+        super().__init__("What is stored is not what If-Match names; read it again")
 
 
 class InvalidMinEntities(OtterError):

@@ -8,10 +8,12 @@ from twisted.internet.interfaces import IReactorTime
 from otter.domain.capacity import clamp, refuse_paused
 from otter.domain.errors import GroupNotEmpty, PoliciesOverLimit
 from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, config_of
-from otter.domain.launch import launch_of, require_service_net
+from otter.domain.launch import Launch, launch_of, require_room, require_service_net
 from otter.domain.limits import Limits, Page
 from otter.domain.policy import Policy, new_policy
+from otter.domain.tags import ANYTHING, Expected
 from otter.operations.engine import IEngine
+from otter.operations.launches import Launches
 from otter.store.interface import Change, IStore
 
 
@@ -22,19 +24,25 @@ class Groups:
     clock: IReactorTime
     limits: Limits
     new_id: Callable[[], str]
+    launches: Launches
 
     async def create(
         self, tenant: str, config: Mapping, launch: Mapping, policies: Sequence[Mapping]
     ) -> tuple[Group, list[Policy]]:
-        """A new group of its least size. :raises InvalidMinEntities, Invalid, GroupsOverLimit, PoliciesOverLimit:"""
-        bounds, how = config_of(config), launch_of(launch)
-        require_service_net(how)
+        """
+        A new group of its least size.
+
+        :raises InvalidMinEntities, Invalid, InvalidLaunchConfiguration, GroupsOverLimit, PoliciesOverLimit:
+        :raises UpstreamUnavailable: the cloud does not say what it has.
+        """
+        bounds, group_id = config_of(config), GroupId(tenant, self.new_id())
+        now = self.clock.seconds()
+        stored = [new_policy(self.new_id(), document, now) for document in policies]
+        how = await self._sound_launch(group_id, launch)
         if len(policies) > self.limits.policies_per_group:
             raise PoliciesOverLimit(0, len(policies), self.limits.policies_per_group)
         state = GroupState(desired=clamp(bounds, 0))
-        group = Group(GroupId(tenant, self.new_id()), bounds, how, state)
-        now = self.clock.seconds()
-        stored = [new_policy(self.new_id(), document, now) for document in policies]
+        group = Group(group_id, bounds, how, state)
         await self.store.create_group(group, stored, self.limits.groups)
         await self.engine.capacity_changed(group.id)
         return group, stored
@@ -46,20 +54,36 @@ class Groups:
     async def page(self, tenant: str, page: Page) -> Sequence[Group]:
         return await self.store.list_groups(tenant, page)
 
-    async def replace_config(self, group_id: GroupId, document: Mapping) -> None:
+    async def replace_config(self, group_id: GroupId, document: Mapping, expected: Expected = ANYTHING) -> GroupConfig:
         """
         New bounds. They are enforced at once, whatever the cooldowns; of a paused group, when it is resumed.
 
-        :raises InvalidMinEntities, NoSuchScalingGroup:
+        :raises InvalidMinEntities, NoSuchScalingGroup, PreconditionFailed:
         """
         config = config_of(document)
-        await self._ask(group_id, lambda group: bounded(evolve(group, config=config), config))
 
-    async def replace_launch(self, group_id: GroupId, document: Mapping) -> None:
-        """What servers are made from, from now on; those that exist stay. :raises Invalid, NoSuchScalingGroup:"""
-        launch = launch_of(document)
-        require_service_net(launch)
-        await self._ask(group_id, lambda group: evolve(group, launch=launch).asked())
+        def change(group: Group) -> Group:
+            expected.require(group.config.document)
+            return bounded(evolve(group, config=config), config)
+
+        await self._ask(group_id, change)
+        return config
+
+    async def replace_launch(self, group_id: GroupId, document: Mapping, expected: Expected = ANYTHING) -> Launch:
+        """
+        What servers are made from, from now on; those that exist stay.
+
+        :raises Invalid, InvalidLaunchConfiguration, NoSuchScalingGroup, PreconditionFailed:
+        :raises UpstreamUnavailable: the cloud does not say what it has.
+        """
+        launch = await self._sound_launch(group_id, document)
+
+        def change(group: Group) -> Group:
+            expected.require(group.launch.document)
+            return evolve(group, launch=launch).asked()
+
+        await self._ask(group_id, change)
+        return launch
 
     async def converge(self, group_id: GroupId) -> None:
         """Have the group looked at, and healed if need be. :raises NoSuchScalingGroup, GroupPaused:"""
@@ -81,6 +105,13 @@ class Groups:
         :raises NoSuchScalingGroup, GroupNotEmpty:
         """
         await self._ask(group_id, lambda group: leaving(group, force))
+
+    async def _sound_launch(self, group_id: GroupId, document: Mapping) -> Launch:
+        launch = launch_of(document)
+        require_service_net(launch)
+        require_room(launch)
+        await self.launches.check(group_id, launch)
+        return launch
 
     async def _ask(self, group_id: GroupId, change: Change) -> None:
         await self.store.change_group(group_id, change)

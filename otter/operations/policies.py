@@ -7,18 +7,21 @@ from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from otter.domain.capacity import EXECUTE, decide, refuse_paused
+from otter.domain.capacity import EXECUTE, decide, refuse_paused, refused
 from otter.domain.errors import (
     CannotExecutePolicy,
     GroupPaused,
     Invalid,
     NoSuchCapability,
+    NoSuchPolicy,
     NoSuchScalingGroup,
     StoreUnavailable,
 )
+from otter.domain.executions import Once, Verdict, outcome_of
 from otter.domain.group import Group, GroupId
 from otter.domain.limits import Limits, Page
 from otter.domain.policy import Policy, new_policy
+from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import digest_of
 from otter.operations.engine import IEngine
 from otter.store.interface import IStore
@@ -50,18 +53,44 @@ class Policies:
         except CannotExecutePolicy as refusal:
             facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id}
             log.info("policy-not-executed", why=refusal.why, **facts)
-            await self.store.change_group(group_id, Group.asked)
+            await self.store.change_group(group_id, lambda group: refused(group, now))
             await self.engine.capacity_changed(group_id)
             raise
         await self.engine.capacity_changed(group_id)
 
-    async def execute_by_id(self, group_id: GroupId, policy_id: str) -> None:
-        """``execute``, by the group's owner. Whether the group is paused is told first. :raises NoSuchPolicy:"""
-        refuse_paused(await self.store.get_group(group_id), EXECUTE)
-        await self.execute(group_id, await self.store.get_policy(group_id, policy_id))
+    async def execute_once(self, group_id: GroupId, policy: Policy, key: str | None) -> None:
+        """
+        ``execute``, or say again what came of it when ``key`` was first given for this policy, at most a day ago.
 
-    async def execute_capability(self, capability: str) -> GroupId:
-        """``execute``, by anyone who knows the capability; the group whose policy it was. :raises NoSuchCapability:"""
+        :param key: None for an execution that nobody means to repeat.
+        """
+        if key is None:
+            await self.execute(group_id, policy)
+            return
+        now = self.clock.seconds()
+        outcome = await self.store.execute_once(
+            group_id, Once(policy.id, key, now), lambda group: outcome_of(group, policy, now)
+        )
+        if outcome.verdict is Verdict.PAUSED:
+            raise GroupPaused(group_id, EXECUTE)
+        # Also for a repeat: the process that executed it may have died before it got here.
+        await self.engine.capacity_changed(group_id)
+        if outcome.verdict is Verdict.REFUSED:
+            facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id}
+            log.info("policy-not-executed", why=outcome.why, **facts)
+            raise CannotExecutePolicy(group_id, policy.id, outcome.why)
+
+    async def execute_by_id(self, group_id: GroupId, policy_id: str, key: str | None = None) -> None:
+        """``execute_once``, by the group's owner. :raises NoSuchPolicy: the group is not even paused."""
+        try:
+            policy = await self.store.get_policy(group_id, policy_id)
+        except NoSuchPolicy:
+            refuse_paused(await self.store.get_group(group_id), EXECUTE)
+            raise
+        await self.execute_once(group_id, policy, key)
+
+    async def execute_capability(self, capability: str, key: str | None = None) -> GroupId:
+        """``execute_once``, by anyone who knows the capability; the group whose policy it was. :raises NoSuchCapability:"""
         try:
             group_id, policy = await self.store.find_capability(digest_of(capability))
         except NoSuchCapability:
@@ -69,7 +98,7 @@ class Policies:
             if self.store.trouble is not None:
                 raise StoreUnavailable(self.store.trouble) from None
             raise
-        await self.execute(group_id, policy)
+        await self.execute_once(group_id, policy, key)
         return group_id
 
     async def fire(self, group_id: GroupId, policy: Policy) -> None:
@@ -93,7 +122,7 @@ class Policies:
                 return group
             except CannotExecutePolicy as refusal:
                 refusals.append(refusal.why)
-                return group.asked()
+                return refused(group, now)
 
         then = None if policy.schedule is None else policy.schedule.next_after(now)
         try:
@@ -123,17 +152,20 @@ class Policies:
         """:raises NoSuchScalingGroup, NoSuchPolicy:"""
         return await self.store.get_policy(group_id, policy_id)
 
-    async def replace(self, group_id: GroupId, policy_id: str, document: Mapping) -> None:
-        """:raises NoSuchScalingGroup, NoSuchPolicy, Invalid:"""
+    async def replace(
+        self, group_id: GroupId, policy_id: str, document: Mapping, expected: Expected = ANYTHING
+    ) -> Policy:
+        """:raises NoSuchScalingGroup, NoSuchPolicy, Invalid, PreconditionFailed:"""
         existing = await self.store.get_policy(group_id, policy_id)
         policy = new_policy(policy_id, document, self.clock.seconds())
         if (policy.schedule is None) != (existing.schedule is None):
             raise Invalid("type cannot be changed")
-        await self.store.replace_policy(group_id, policy)
+        await self.store.replace_policy(group_id, policy, expected)
+        return policy
 
-    async def delete(self, group_id: GroupId, policy_id: str) -> None:
-        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
-        await self.store.delete_policy(group_id, policy_id)
+    async def delete(self, group_id: GroupId, policy_id: str, expected: Expected = ANYTHING) -> None:
+        """:raises NoSuchScalingGroup, NoSuchPolicy, PreconditionFailed:"""
+        await self.store.delete_policy(group_id, policy_id, expected)
         await self.store.change_group(group_id, partial(without_policy, policy_id))
 
 

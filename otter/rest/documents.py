@@ -78,6 +78,8 @@ def state_document(group: Group) -> dict[str, Any]:
         "name": group.config.name,
         "status": state.status.value,
         "paused": state.paused,
+        "generation": state.generation,
+        "converged_generation": state.converged_generation,
         "desiredCapacity": state.desired,
         "activeCapacity": len(active),
         "pendingCapacity": state.desired - len(active),

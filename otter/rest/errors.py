@@ -15,12 +15,14 @@ from otter.rest.bodies import answer
 
 log = Logger()
 RETRY_AFTER = "5"
-"""Seconds, for a client whose request could not be stored."""
+"""Seconds, for a client whose request could not be answered or stored."""
 ANSWERS = {
     errors.InvalidJson: (400, "InvalidJsonError"),
     errors.Invalid: (400, "ValidationError"),
     errors.InvalidMinEntities: (400, "InvalidMinEntities"),
+    errors.InvalidLaunchConfiguration: (400, "InvalidLaunchConfiguration"),
     errors.InvalidQueryArgument: (400, "InvalidQueryArgument"),
+    errors.InvalidIdempotencyKey: (400, "InvalidIdempotencyKey"),
     errors.CannotExecutePolicy: (403, "CannotExecutePolicyError"),
     errors.BelowMinEntities: (403, "CannotDeleteServerBelowMinError"),
     errors.GroupPaused: (403, "GroupPausedError"),
@@ -29,6 +31,7 @@ ANSWERS = {
     errors.NoSuchPolicy: (404, "NoSuchPolicyError"),
     errors.NoSuchServer: (404, "ServerNotFoundError"),
     errors.NoSuchWebhook: (404, "NoSuchWebhookError"),
+    errors.PreconditionFailed: (412, "PreconditionFailed"),
     errors.BodyTooLarge: (413, "RequestEntityTooLarge"),
     errors.GroupsOverLimit: (422, "ScalingGroupOverLimitError"),
     errors.PoliciesOverLimit: (422, "PoliciesOverLimitError"),

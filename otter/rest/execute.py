@@ -11,11 +11,12 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from otter.domain.errors import OtterError, StoreUnavailable
+from otter.domain.errors import InvalidIdempotencyKey, OtterError, StoreUnavailable
 from otter.domain.group import GroupId
 from otter.operations.policies import Policies
 from otter.rest.bodies import answer
 from otter.rest.errors import apologise, refuse, refuse_method
+from otter.rest.headers import idempotency_key
 from otter.rest.site import note_owner
 
 log = Logger()
@@ -25,7 +26,7 @@ CAPABILITY_URL = re.compile(rb"/v1\.0/execute/[^/]+/([^/]+)/?")
 def execute_routes(app: Klein, policies: Policies) -> None:
     @app.route("/v1.0/<tenant>/groups/<group>/policies/<policy>/execute", methods=["POST"])
     async def execute_policy(request: IRequest, tenant: str, group: str, policy: str) -> bytes:
-        await policies.execute_by_id(GroupId(tenant, group), policy)
+        await policies.execute_by_id(GroupId(tenant, group), policy, idempotency_key(request))
         return answer(request, 202, {})
 
 
@@ -69,10 +70,18 @@ class CapabilityUrls(Resource):
     async def execute_capability(self, request: Request, capability: str) -> bytes:
         """202, whatever the capability is worth. :raises StoreUnavailable:"""
         try:
-            note_owner(request, await self.policies.execute_capability(capability))
+            note_owner(request, await self.policies.execute_capability(capability, valid_key(request)))
         except StoreUnavailable:
             raise  # nothing was stored: the caller had better ask again
         except OtterError as refusal:
             # The caller is anonymous: nothing may tell them whether the capability exists, or what became of the policy.
             log.info("webhook-refused", reason=type(refusal).__name__)
         return answer(request, 202)
+
+
+def valid_key(request: Request) -> str | None:
+    """A key that is none is as good as no key, where nobody is told anything."""
+    try:
+        return idempotency_key(request)
+    except InvalidIdempotencyKey:
+        return None

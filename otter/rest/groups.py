@@ -13,6 +13,7 @@ from otter.operations.policies import Policies
 from otter.operations.webhooks import Webhooks
 from otter.rest.bodies import answer, flag, following, json_body, page, query
 from otter.rest.documents import Documents, state_document
+from otter.rest.headers import if_match, tag
 from otter.rest.schemas import CONFIG_BODY, GROUP_BODY, LAUNCH_BODY
 
 ALL = Page(limit=10**9)
@@ -82,19 +83,25 @@ def group_routes(app: Klein, groups: Groups, policies: Policies, webhooks: Webho
     @app.route("/v1.0/<tenant>/groups/<group>/config", methods=["GET"])
     async def show_config(request: IRequest, tenant: str, group: str) -> bytes:
         shown = await groups.get(GroupId(tenant, group))
+        tag(request, shown.config.document)
         return answer(request, 200, {"groupConfiguration": shown.config.document})
 
     @app.route("/v1.0/<tenant>/groups/<group>/config", methods=["PUT"])
     async def replace_config(request: IRequest, tenant: str, group: str) -> bytes:
-        await groups.replace_config(GroupId(tenant, group), json_body(request, CONFIG_BODY))
+        body = json_body(request, CONFIG_BODY)
+        stored = await groups.replace_config(GroupId(tenant, group), body, if_match(request))
+        tag(request, stored.document)
         return answer(request, 204)
 
     @app.route("/v1.0/<tenant>/groups/<group>/launch", methods=["GET"])
     async def show_launch(request: IRequest, tenant: str, group: str) -> bytes:
         shown = await groups.get(GroupId(tenant, group))
+        tag(request, shown.launch.document)
         return answer(request, 200, {"launchConfiguration": shown.launch.document})
 
     @app.route("/v1.0/<tenant>/groups/<group>/launch", methods=["PUT"])
     async def replace_launch(request: IRequest, tenant: str, group: str) -> bytes:
-        await groups.replace_launch(GroupId(tenant, group), json_body(request, LAUNCH_BODY))
+        body = json_body(request, LAUNCH_BODY)
+        stored = await groups.replace_launch(GroupId(tenant, group), body, if_match(request))
+        tag(request, stored.document)
         return answer(request, 204)

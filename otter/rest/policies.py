@@ -7,6 +7,7 @@ from otter.domain.group import GroupId
 from otter.operations.policies import Policies
 from otter.rest.bodies import answer, following, json_body, page
 from otter.rest.documents import Documents
+from otter.rest.headers import if_match, tag
 from otter.rest.schemas import POLICIES_BODY, POLICY_BODY
 
 
@@ -30,14 +31,17 @@ def policy_routes(app: Klein, policies: Policies, documents: Documents) -> None:
     async def show_policy(request: IRequest, tenant: str, group: str, policy: str) -> bytes:
         group_id = GroupId(tenant, group)
         shown = await policies.get(group_id, policy)
+        tag(request, shown.document)
         return answer(request, 200, {"policy": documents.policy(group_id, shown)})
 
     @app.route("/v1.0/<tenant>/groups/<group>/policies/<policy>", methods=["PUT"])
     async def replace_policy(request: IRequest, tenant: str, group: str, policy: str) -> bytes:
-        await policies.replace(GroupId(tenant, group), policy, json_body(request, POLICY_BODY))
+        body = json_body(request, POLICY_BODY)
+        stored = await policies.replace(GroupId(tenant, group), policy, body, if_match(request))
+        tag(request, stored.document)
         return answer(request, 204)
 
     @app.route("/v1.0/<tenant>/groups/<group>/policies/<policy>", methods=["DELETE"])
     async def delete_policy(request: IRequest, tenant: str, group: str, policy: str) -> bytes:
-        await policies.delete(GroupId(tenant, group), policy)
+        await policies.delete(GroupId(tenant, group), policy, if_match(request))
         return answer(request, 204)

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from otter.domain.executions import Once, Outcome
 from otter.domain.group import Group, GroupId
 from otter.domain.limits import Page
 from otter.domain.policy import Policy
+from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 
 Change = Callable[[Group], Group]
 """A plain function of the group: no clock, no log, no I/O. A store may call it more than once, and in another thread."""
+
+Execution = Callable[[Group], tuple[Group, Outcome]]
+"""A ``Change`` that also says what came of it."""
 
 
 class IStore(Protocol):
@@ -54,7 +59,7 @@ class IStore(Protocol):
         """
 
     async def delete_group(self, group_id: GroupId) -> None:
-        """Forget the group, with its policies and webhooks; fine if it is gone already."""
+        """Forget the group, with everything that belongs to it; fine if it is gone already."""
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]."""
@@ -76,8 +81,11 @@ class IStore(Protocol):
     async def get_policy(self, group_id: GroupId, policy_id: str) -> Policy:
         """:raises NoSuchScalingGroup, NoSuchPolicy:"""
 
-    async def replace_policy(self, group_id: GroupId, policy: Policy) -> None:
-        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+    async def replace_policy(self, group_id: GroupId, policy: Policy, expected: Expected = ANYTHING) -> None:
+        """
+        :param expected: of the document that is replaced; nobody replaces it between this look and the change.
+        :raises NoSuchScalingGroup, NoSuchPolicy, PreconditionFailed:
+        """
 
     async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
         """The policies that are to be executed by themselves at ``until`` or before (epoch seconds), the earliest first."""
@@ -92,8 +100,23 @@ class IStore(Protocol):
         :raises NoSuchScalingGroup:
         """
 
-    async def delete_policy(self, group_id: GroupId, policy_id: str) -> None:
-        """Forget the policy, and its webhooks. :raises NoSuchScalingGroup, NoSuchPolicy:"""
+    async def execute_once(self, group_id: GroupId, once: Once, execution: Execution) -> Outcome:
+        """
+        ``change_group`` by ``execution``, and remember its outcome until ``once.expires``, as long as there is the policy.
+
+        If an outcome is remembered for the policy and the key of ``once``, and has not expired at ``once.now``, it is
+        returned, and nothing changes. Both changes are written or none; of two at the same time, one finds the other's.
+
+        :raises NoSuchScalingGroup, NoSuchPolicy:
+        """
+
+    async def delete_policy(self, group_id: GroupId, policy_id: str, expected: Expected = ANYTHING) -> None:
+        """
+        Forget the policy, its webhooks, and what is remembered of its executions.
+
+        :param expected: as in ``replace_policy``.
+        :raises NoSuchScalingGroup, NoSuchPolicy, PreconditionFailed:
+        """
 
     async def create_webhooks(
         self, group_id: GroupId, policy_id: str, webhooks: Sequence[tuple[Webhook, str]], most: int

@@ -19,6 +19,7 @@ from otter.domain.group import Group
 from otter.domain.limits import Limits
 from otter.operations.engine import IEngine
 from otter.operations.groups import Groups
+from otter.operations.launches import Launches
 from otter.operations.servers import Servers
 from otter.store.sqlite.database import Inline
 from otter.store.sqlite.store import SQLiteStore
@@ -279,7 +280,7 @@ class Story:
 
     def ask(self, verb: str, *details: Any) -> None:
         """What the owner may ask for. It may be refused."""
-        groups = Groups(self.store, NobodyToTell(), self.clock, Limits(), str)
+        groups = Groups(self.store, NobodyToTell(), self.clock, Limits(), str, Launches(QUIET, self.clock))
         request, self._request = self._request, 0  # what it asks of the cloud is none of the pass's business
         try:
             match verb, *details:

@@ -83,6 +83,17 @@ class RefusalTests(PassTestCase):
         self.converge()
         self.assertEqual((len(self.active()), self.state().status), (5, Status.ACTIVE))
 
+    def test_an_answer_that_gets_lost_is_no_success(self):
+        self.refused(5)
+        self.wait_until_asked_again()
+        self.refusing("servers", ApiError(500, ""))
+        asked = []
+        for _ in range(3):
+            before = len(self.group().roster.creates)
+            self.one_pass()
+            asked.append(len(self.group().roster.creates) - before)
+        self.assertLessEqual(max(asked), 1, "one server is enough to see")
+
     def test_as_many_servers_are_made_as_the_quota_has_room_for(self):
         self.grown(0)
         self.resize(5)

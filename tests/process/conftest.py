@@ -1,4 +1,4 @@
-"""An otter of its own for each test, most of them without any cloud: what they are about happens on this side of it."""
+"""An otter of its own for each test, most of them without a usable cloud: what they are about happens on this side of it."""
 
 from uuid import uuid4
 
@@ -26,7 +26,7 @@ def lasting_lives(tmp_path_factory):
 
 @pytest.fixture
 def otter(lives):
-    """A running otter that cannot reach any cloud."""
+    """A running otter whose cloud has nothing but a flavor."""
     return lives.otter().start()
 
 

@@ -9,26 +9,30 @@ from typing import Any
 from attrs import define, field
 
 from otter.config import laid_over
+from tests.process.words import BAD_DAY, Cloud
 from tests.rig.otter import Otter
-from tests.rig.processes import HERE, REPOSITORY, free_port
+from tests.rig.processes import REPOSITORY
 
 BIN = REPOSITORY / ".venv/bin"
-HASTY = {"converger": {"stop_grace": 0.5}}
-"""Passes that wait for no cloud should not hold up a test."""
+HASTY = {"identity": {"strategy": "single_tenant"}, "converger": {"stop_grace": 0.5}}
+"""Passes that get nothing from their cloud should not hold up a test."""
 
 
 @define(eq=False)
 class Lives:
-    """:ivar folder: each otter gets its own folder in it."""
+    """
+    :ivar folder: each otter gets its own folder in it.
+    :ivar cloud: of otters that are given no other one. Groups can be made there, and nothing can be done for them.
+    """
 
     folder: Path
     otters: list[Otter] = field(init=False, factory=list)
+    cloud: Cloud = field(init=False, factory=lambda: Cloud(servers=BAD_DAY))
 
     def otter(self, identity_url: str = "", **config: Any) -> Otter:
-        """An otter that is not started yet; without an identity URL, nobody answers there."""
+        """An otter that is not started yet."""
         where = self.folder / f"otter-{len(self.otters) + 1}"
-        nowhere = f"http://{HERE}:{free_port()}/identity/v2.0"
-        otter = Otter(where, identity_url or nowhere, **laid_over(HASTY, config))
+        otter = Otter(where, identity_url or self.cloud.identity_url, **laid_over(HASTY, config))
         self.otters.append(otter)
         return otter
 
@@ -40,6 +44,7 @@ class Lives:
     def end(self) -> None:
         for otter in self.otters:
             otter.kill()
+        self.cloud.end()
 
 
 def key_file(otter: Otter) -> Path:

@@ -85,7 +85,7 @@ def test_executions_and_new_configurations_at_the_same_time_all_count(api):
 def test_quotas_hold_for_a_crowd(lives):
     otter = lives.otter(limits={"absolute": {"maxGroups": 3}}).start()
     body = b'{"groupConfiguration": {"name": "a", "cooldown": 0, "minEntities": 0}, "launchConfiguration": {"type":'
-    body += b'"launch_server", "args": {"server": {"flavorRef": "2", "imageRef": "i"}}}}'
+    body += b'"launch_server", "args": {"server": {"flavorRef": "2", "block_device_mapping": []}}}}'
     head = f"POST /v1.0/t1/groups HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     statuses = [answer.split(b" ")[1] for answer in answers_to_all_at_once(otter.port, head.encode() + body)]
     assert (statuses.count(b"201"), statuses.count(b"422")) == (3, MANY - 3)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.process.lives import in_the_foreground
+from tests.process.words import LIST, SILENCE
 from tests.rig.processes import HERE, until
 from tests.walks.api import Api, link
 from tests.walks.documents import policy
@@ -16,10 +17,9 @@ SOON = 10.0
 
 
 @pytest.fixture
-def silence():
-    """A service that takes every connection and never says anything."""
-    with socket.create_server((HERE, 0), backlog=100) as listener:
-        yield f"http://{HERE}:{listener.getsockname()[1]}/identity/v2.0"
+def silence(lives):
+    """The cloud never says anything when it is asked for servers."""
+    lives.cloud.words[LIST] = SILENCE
 
 
 def ended_in_peace(otter):
@@ -48,8 +48,9 @@ def test_it_ends_well_without_twistd(lives, how):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_soon_while_the_cloud_is_silent(lives, silence, how):
-    otter = lives.otter(silence, cloud={"timeout": 60}, converger={"resolve_timeout": 120, "stop_grace": 5}).start()
+@pytest.mark.usefixtures("silence")
+def test_it_ends_soon_while_the_cloud_is_silent(lives, how):
+    otter = lives.otter(cloud={"timeout": 60}, converger={"resolve_timeout": 120, "stop_grace": 5}).start()
     api = Api(f"{otter.root}/t1")
     for _ in range(20):
         api.create_group(minEntities=1)
@@ -58,8 +59,9 @@ def test_it_ends_soon_while_the_cloud_is_silent(lives, silence, how):
     assert ended_in_peace(otter)
 
 
-def test_what_was_answered_before_it_ends_is_kept(lives, silence):
-    otter = lives.otter(silence, cloud={"timeout": 60}, converger={"resolve_timeout": 120}).start()
+@pytest.mark.usefixtures("silence")
+def test_what_was_answered_before_it_ends_is_kept(lives):
+    otter = lives.otter(cloud={"timeout": 60}, converger={"resolve_timeout": 120}).start()
     api = Api(f"{otter.root}/t1")
     group = api.create_group(policy())
     assert api.execute(group["scalingPolicies"][0]) == 202
@@ -77,8 +79,9 @@ def test_a_client_that_keeps_its_connection_open_does_not_keep_otter(otter):
     assert "otter-stopped" in otter.last_words()
 
 
-def test_impatience_does_not_keep_it_from_ending_well(lives, silence):
-    otter = lives.otter(silence, cloud={"timeout": 60}, converger={"resolve_timeout": 120, "stop_grace": 1}).start()
+@pytest.mark.usefixtures("silence")
+def test_impatience_does_not_keep_it_from_ending_well(lives):
+    otter = lives.otter(cloud={"timeout": 60}, converger={"resolve_timeout": 120, "stop_grace": 1}).start()
     Api(f"{otter.root}/t1").create_group(minEntities=1)
     for _ in range(3):
         otter.child.send_signal(signal.SIGTERM)

@@ -82,6 +82,10 @@ class Cloud:
         self.urls = own_urls(access["serviceCatalog"])
         assert CLB in self.urls, "Mimic lost its load balancers: start it by scripts/mimic_launcher.py"
 
+    def image_id(self) -> str:
+        """An image that servers can be made from."""
+        return ask("GET", f"{self.urls[NOVA]}/images")["images"][0]["id"]
+
     def servers(self, group_id: str | None = None) -> list[dict]:
         """All servers in detail, or those marked as the group's."""
         found, url = [], f"{self.urls[NOVA]}/servers/detail?limit=100"

@@ -30,6 +30,10 @@ QUICK: Json = {"region": REGION, "cloud": {"timeout": 5}, "converger": TIMES | P
 """A configuration for tests that do not want to wait; otter refuses a resolve_timeout <= send_window + cloud.timeout."""
 
 
+BOOT: Json = {"imageRef": "", "block_device_mapping": []}
+"""From a volume: the ids of Mimic's images are new each time that it starts."""
+
+
 class Refused(AssertionError):
     """An answer that was not expected; ``status`` and ``answer`` say which."""
 
@@ -181,7 +185,7 @@ def group_document(
     :param policies: documents; ``{"name": "up", "change": 3}`` is enough.
     :param server: more of what Nova gets, such as ``metadata={...}`` or ``flavorRef="3"``; ``name`` is the group's too.
     """
-    launched = {"name": "web", "flavorRef": "2", "imageRef": "any", **server}
+    launched = {"name": "web", "flavorRef": "2", **BOOT, **server}
     balancers = [{"loadBalancerId": lb_id, "port": 80} for lb_id in lb_ids]
     config = {"name": launched["name"], "cooldown": 0, "minEntities": least, "maxEntities": most}
     return {

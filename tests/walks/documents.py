@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.rig.otter import BOOT
+
 ABSENT = ...
 """In place of a value: leave the field out."""
 SERVICE_NET = {"uuid": "11111111-1111-1111-1111-111111111111"}
@@ -19,8 +21,8 @@ def config(**more: Any) -> dict:
 
 
 def launch(balancers: Sequence | None = None, **server: Any) -> dict:
-    """A launch configuration; ``server`` is more of what Nova gets."""
-    args = {"server": present({"name": "web", "flavorRef": "2", "imageRef": "any"} | server)}
+    """A launch configuration, of servers that boot from a volume; ``server`` is more of what Nova gets."""
+    args = {"server": present({"name": "web", "flavorRef": "2", **BOOT} | server)}
     if balancers is not None:
         args["loadBalancers"] = balancers
     return {"type": "launch_server", "args": args}

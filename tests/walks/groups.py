@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from tests.rig.mimic import GROUP_KEY, NOVA, Cloud, address_of, ask
-from tests.rig.otter import Client, OwnedGroup, group_document
+from tests.rig.otter import BOOT, Client, OwnedGroup, group_document
 from tests.rig.processes import until
 from tests.rig.proxying import Proxy
 
@@ -136,7 +136,7 @@ def converge(otter: Client, group: OwnedGroup) -> None:
 
 def relaunch(otter: Client, group: OwnedGroup, balancers: Sequence[Mapping] = (), **server: Any) -> None:
     """From now on the group's servers are made like this."""
-    launched = {"name": "web", "flavorRef": "2", "imageRef": "any", **server}
+    launched = {"name": "web", "flavorRef": "2", **BOOT, **server}
     args = {"server": launched, "loadBalancers": list(balancers)}
     otter.ask("PUT", f"{group.url}/launch", {"type": "launch_server", "args": args})
 

@@ -206,8 +206,10 @@ def test_a_server_that_its_owner_marks_is_drained_and_replaced(otter, cloud, lb_
 
 
 def test_a_server_whose_metadata_are_full_drains_all_the_same(otter, cloud, lb_id):
-    full = {f"item-{number}": "x" for number in range(36)}
-    group = draining_group(otter, cloud, 2, lb_id, metadata=full)
+    items = {f"item-{number}": "x" for number in range(35)}
+    group = draining_group(otter, cloud, 2, lb_id, metadata=items)
+    for server in cloud.servers(group.id):
+        cloud.set_metadata_item(server["id"], "one-more", "x")
     assert {len(server["metadata"]) for server in cloud.servers(group.id)} == {40}
     otter.resize(group.url, 1, 1)
     conditions = ["DRAINING", "ENABLED"]

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.rig.processes import until
 from tests.walks.api import link
 from tests.walks.documents import ABSENT, config, group_body, launch, policy
 
@@ -23,7 +24,8 @@ def test_a_new_group_shows_everything_about_itself(api):
 def test_a_new_group_is_shown_as_it_was_born_and_then_with_its_least_size(api):
     group = api.create_group(minEntities=1)
     capacities = {"desiredCapacity": 0, "activeCapacity": 0, "pendingCapacity": 0}
-    born = {"name": "web", "status": "ACTIVE", "paused": False, "active": [], **capacities}
+    generations = {"generation": 1, "converged_generation": 0}
+    born = {"name": "web", "status": "ACTIVE", "paused": False, "active": [], **capacities, **generations}
     assert group["state"] == born
     assert api.desired(group) == 1
 
@@ -31,7 +33,7 @@ def test_a_new_group_is_shown_as_it_was_born_and_then_with_its_least_size(api):
 def test_a_manifest_is_the_same_at_creation_and_afterwards(api):
     group = api.create_group(policy())
     shown = api("GET", link(group)).document["group"]
-    assert shown == group
+    assert {**shown, "state": {**shown["state"], "converged_generation": 0}} == group
     assert shown.keys() == {
         "id",
         "links",
@@ -82,9 +84,18 @@ def test_row_60_active_and_pending_add_up_to_desired(api):
 
 
 def test_a_list_of_groups_shows_id_links_and_state(api, group):
+    until(lambda: api.state(group)["converged_generation"] == 1, seconds=30)
     listed = api("GET", "/groups").document
     state = api.state(group)
     assert listed == {"groups": [{"id": group["id"], "links": group["links"], "state": state}], "groups_links": []}
+
+
+def test_a_client_can_see_when_its_change_has_been_acted_on(api, group):
+    assert api("PUT", link(group) + "config", config(minEntities=1)).status == 204
+    asked = api.state(group)["generation"]
+    assert asked == 2
+    until(lambda: api.state(group)["converged_generation"] >= asked, seconds=30)
+    assert api.state(group)["activeCapacity"] == 1
 
 
 def test_a_tenant_sees_only_its_own_groups(api, otter, group):

@@ -11,6 +11,7 @@ from tests.walks.groups import (
     figures,
     in_time,
     is_readable,
+    looked_at,
     lost,
     placed,
     relaunch,
@@ -113,9 +114,12 @@ def test_scenario_11_an_identity_that_stumbles_goes_unnoticed(patient, cloud, st
 
 
 @pytest.mark.parametrize("code", [401, 500])
-def test_scenario_11_an_identity_that_fails_for_some_time_goes_unnoticed(patient, cloud, code):
+def test_scenario_11_an_identity_that_fails_for_some_time_goes_unnoticed(patient, cloud, proxy, code):
+    group = patient.create_group(cloud.tenant)
+    looked_at(proxy, cloud.tenant, 1)
     trouble = cloud.fail_identity(code)
-    group = patient.create_group(cloud.tenant, 2)
+    proxy.add(status(401), tenant=cloud.tenant, operation="list_servers", first=1)  # so that a new token is needed
+    patient.resize(group.url, 2, 2)
     stays(lambda: figures(patient, group), 3)
     cloud.heal_identity(trouble)
     whole(patient, cloud, group, 2, smoothly=True)

@@ -27,6 +27,13 @@ MIGRATIONS = (
     ALTER TABLE policies ADD COLUMN due REAL;
     CREATE INDEX policies_due ON policies (due) WHERE due IS NOT NULL;
     """,
+    """
+    CREATE TABLE executions (
+        tenant TEXT, group_id TEXT, policy_id TEXT, key TEXT, expires REAL NOT NULL, verdict TEXT NOT NULL,
+        why TEXT NOT NULL, PRIMARY KEY (tenant, group_id, policy_id, key)
+    );
+    CREATE INDEX executions_expires ON executions (expires);
+    """,
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 

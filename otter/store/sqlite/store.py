@@ -16,14 +16,16 @@ from otter.domain.errors import (
     PoliciesOverLimit,
     WebhooksOverLimit,
 )
+from otter.domain.executions import Once, Outcome, Verdict
 from otter.domain.group import Group, GroupConfig, GroupId, Status, config_of
 from otter.domain.launch import Launch, launch_of
 from otter.domain.limits import Page
 from otter.domain.policy import Policy, policy_of
 from otter.domain.roster import Roster
+from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import dump_roster, dump_state, load_roster, load_state
-from otter.store.interface import Change
+from otter.store.interface import Change, Execution
 from otter.store.sqlite.database import GroupCommit, Inline
 
 COLUMNS = "tenant, id, config, launch, state, roster, deleting"
@@ -41,6 +43,14 @@ DUE = (
     "SELECT p.tenant, p.group_id, p.id, p.document, p.due FROM policies AS p JOIN groups AS g"
     " ON g.tenant = p.tenant AND g.id = p.group_id WHERE p.due <= ? AND NOT g.deleting ORDER BY p.due, p.id LIMIT ?"
 )
+REMEMBERED = (
+    "SELECT verdict, why FROM executions"
+    " WHERE tenant = ? AND group_id = ? AND policy_id = ? AND key = ? AND expires > ?"
+)
+FORGET = (
+    "DELETE FROM executions WHERE rowid IN (SELECT rowid FROM executions WHERE expires <= ? ORDER BY expires LIMIT 10)"
+)
+"""More than one, so that they get fewer; not all, so that nobody waits for them."""
 Execute = Callable[..., Any]
 
 
@@ -93,7 +103,7 @@ class SQLiteStore:
     async def delete_group(self, group_id: GroupId) -> None:
         def delete(execute: Execute) -> None:
             execute("DELETE FROM groups WHERE tenant = ? AND id = ?", key_of(group_id))
-            for table in ("policies", "webhooks"):
+            for table in ("policies", "webhooks", "executions"):
                 execute(f"DELETE FROM {table} WHERE tenant = ? AND group_id = ?", key_of(group_id))
 
         await self.database.write(delete)
@@ -126,9 +136,9 @@ class SQLiteStore:
     async def get_policy(self, group_id: GroupId, policy_id: str) -> Policy:
         return require_policy(self.database.read, group_id, policy_id)
 
-    async def replace_policy(self, group_id: GroupId, policy: Policy) -> None:
+    async def replace_policy(self, group_id: GroupId, policy: Policy, expected: Expected = ANYTHING) -> None:
         def update(execute: Execute) -> None:
-            require_policy(execute, group_id, policy.id)
+            expected.require(require_policy(execute, group_id, policy.id).document)
             sql = "UPDATE policies SET document = ?, due = ? WHERE tenant = ? AND group_id = ? AND id = ?"
             execute(sql, (json.dumps(policy.document), policy.due, *key_of(group_id), policy.id))
 
@@ -153,12 +163,30 @@ class SQLiteStore:
 
         return await self.database.write(update)
 
-    async def delete_policy(self, group_id: GroupId, policy_id: str) -> None:
+    async def execute_once(self, group_id: GroupId, once: Once, execution: Execution) -> Outcome:
+        key = (*key_of(group_id), once.policy_id, once.key)
+
+        def update(execute: Execute) -> Outcome:
+            require_policy(execute, group_id, once.policy_id)
+            for verdict, why in execute(REMEMBERED, (*key, once.now)).fetchall():
+                return Outcome(Verdict(verdict), why)
+            group = group_in(execute(GROUP, key_of(group_id)).fetchall(), group_id, even_deleting=False)
+            changed, outcome = execution(group)
+            write_changes(execute, group, changed)
+            execute(FORGET, (once.now,))
+            row = (*key, once.expires, outcome.verdict.value, outcome.why)
+            execute("INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            return outcome
+
+        return await self.database.write(update)
+
+    async def delete_policy(self, group_id: GroupId, policy_id: str, expected: Expected = ANYTHING) -> None:
         def delete(execute: Execute) -> None:
-            require_policy(execute, group_id, policy_id)
+            expected.require(require_policy(execute, group_id, policy_id).document)
             key = (*key_of(group_id), policy_id)
             execute("DELETE FROM policies WHERE tenant = ? AND group_id = ? AND id = ?", key)
-            execute("DELETE FROM webhooks WHERE tenant = ? AND group_id = ? AND policy_id = ?", key)
+            for table in ("webhooks", "executions"):
+                execute(f"DELETE FROM {table} WHERE tenant = ? AND group_id = ? AND policy_id = ?", key)
 
         await self.database.write(delete)
 
