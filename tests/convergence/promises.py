@@ -111,8 +111,9 @@ def check_drained(story: Any, node_id: int) -> None:
 
 
 def working(story: Any) -> set[str]:
-    """Ids of the servers that may have connections."""
-    return {id for id, server in story.cloud.servers.items() if server["status"] in ("ACTIVE", "REBOOT")}
+    """Ids of the servers that may have connections, by what they are and by what Nova says of them."""
+    said = [*story.cloud.servers.values(), *(story.cloud.stale or ())]
+    return {server["id"] for server in said} - {s["id"] for s in said if s["status"] not in ("ACTIVE", "REBOOT")}
 
 
 def waiting(story: Any) -> set[int]:
