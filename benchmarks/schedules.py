@@ -44,7 +44,7 @@ def measure(folder: Path) -> list[Figure]:
 
 def fire(service: Otter) -> float:
     """Seconds from the moment until all have been executed."""
-    moment = time.time() + AHEAD
+    moment = float(round(time.time() + AHEAD))
     fill(service.store, LATER, GROUPS_OF_EACH, [scheduled(moment + NEXT_YEAR)], "later")
     fill(service.store, TENANTS, GROUPS_OF_EACH, [scheduled(moment)] * POLICIES, "now")
     with running(service), closing(sqlite3.connect(f"file:{service.store}?mode=ro", uri=True)) as store:

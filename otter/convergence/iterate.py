@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from otter.cloud import nova
-from otter.cloud.errors import CloudError, Unreachable
+from otter.cloud.errors import CloudError, Hopeless, Unreachable
 from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
 from otter.cloud.request import monotonic
@@ -139,6 +139,8 @@ class Pass:
         now = self.clock.seconds()
         requests = self.cloud.dispatcher(group.id.tenant, group.id.group)
 
+        if group.launch.stack is not None and group.state.desired:
+            raise Hopeless("Groups of stacks are kept, but this version of otter makes no stacks")
         observed = await perform(requests, gather(group.id, now, group.roster))
         desired, tickets = desired_of(group, now), self.tickets(group)
         steps = plan(desired, observed, tickets, self.rules.timeouts)

@@ -29,17 +29,19 @@ LONGEST_QUOTE = 128
 @frozen
 class Launch:
     """
-    A ``launch_server`` configuration.
+    A ``launch_server`` configuration, or a ``launch_stack`` one.
 
     :ivar server: the body of Nova's create call, passed through untouched but for name and metadata.
     :ivar targets: where a new server belongs.
     :ivar draining_timeout: seconds that a server on its way out gets to finish its connections.
+    :ivar stack: what Heat is to make a stack from; None if the members are servers.
     :ivar document: the owner's words; the API returns them verbatim.
     """
 
     server: Mapping
     targets: PSet[Target]
     draining_timeout: float = 0.0
+    stack: Mapping | None = None
     document: Mapping = field(factory=dict, eq=False, repr=False)
 
 
@@ -63,10 +65,13 @@ def launch_of(document: Mapping) -> Launch:
     A null ``metadata`` is dropped, everything else is kept as it was sent. (docs/api.md, "Launch configuration".)
     """
     arguments = document["args"]
+    if document["type"] == "launch_stack":
+        return Launch({}, pset(), stack=arguments["stack"], document=document)
     server = {key: value for key, value in arguments["server"].items() if (key, value) != ("metadata", None)}
     targets = pset(map(target_of, arguments.get("loadBalancers", ())))
     draining_timeout = float(arguments.get("draining_timeout", 0.0))
-    return Launch(server, targets, draining_timeout, {**document, "args": {**arguments, "server": server}})
+    shown = {**document, "args": {**arguments, "server": server}}
+    return Launch(server, targets, draining_timeout, document=shown)
 
 
 def target_of(document: Mapping) -> Target:

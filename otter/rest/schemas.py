@@ -115,7 +115,26 @@ LAUNCH_ARGS = closed(
     {"server": SERVER},
     {"loadBalancers": array(BALANCER, most=5) | {"uniqueItems": True}, "draining_timeout": DRAINING},
 )
-LAUNCH = closed({"type": {"const": "launch_server"}, "args": LAUNCH_ARGS})
+TEXT_OR_OBJECT = {"type": ["string", "object"]}
+STACK = closed(
+    {},
+    {
+        "template": TEXT_OR_OBJECT,
+        "template_url": {"type": "string"},
+        "disable_rollback": {"type": "boolean"},
+        "environment": TEXT_OR_OBJECT,
+        "files": {"type": "object"},
+        "parameters": {"type": "object"},
+        "timeout_mins": {"type": "number"},
+    },
+)
+STACK |= {"oneOf": [{"required": ["template"]}, {"required": ["template_url"]}]}
+LAUNCHES = {"launch_server": LAUNCH_ARGS, "launch_stack": closed({"stack": STACK})}
+LAUNCH = closed({"type": {"enum": list(LAUNCHES)}, "args": {"type": "object"}}) | {
+    "if": {"properties": {"type": {"const": "launch_stack"}}, "required": ["type"]},
+    "then": {"properties": {"args": LAUNCHES["launch_stack"]}},
+    "else": {"properties": {"args": LAUNCHES["launch_server"]}},
+}
 GROUP = closed(
     {"groupConfiguration": NEW_CONFIG, "launchConfiguration": LAUNCH}, {"scalingPolicies": array(POLICY, most=100)}
 )
