@@ -22,7 +22,6 @@ SHORTEST_KEY = 32
 """Bytes."""
 SUCCESSORS = {
     "port": "listen",
-    "admin": "listen (there is no second listener)",
     "environment": None,
     "mock": None,
     "bobby_url": None,
@@ -104,6 +103,11 @@ def endpoint(record: Any, attribute: "Attribute", value: str) -> None:
         raise ConfigError(f"{attribute.name}: {value!r} is not a Twisted endpoint: {error}") from None
     if bad:
         raise ConfigError(f"{attribute.name}: there is no port {port}")
+
+
+def endpoint_or_none(record: Any, attribute: "Attribute", value: str) -> None:
+    if value:
+        endpoint(record, attribute, value)
 
 
 @frozen
@@ -246,6 +250,7 @@ class AuthConfig:
 class Config:
     """
     :ivar listen: a Twisted endpoint.
+    :ivar admin: another one, for operators alone; "" for none.
     :ivar url_root: what clients put before ``/v1.0``; every link begins with it.
     :ivar region: the region of the service catalog.
     """
@@ -253,6 +258,7 @@ class Config:
     identity: IdentityConfig
     region: str
     listen: str = field(default="tcp:9000:interface=127.0.0.1", validator=endpoint)
+    admin: str = field(default="", validator=endpoint_or_none)
     url_root: str = "http://127.0.0.1:9000"
     engine: EngineName = EngineName.CONVERGENCE
     services: ServicesConfig = ServicesConfig()

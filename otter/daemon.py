@@ -40,8 +40,10 @@ from otter.operations.groups import Groups
 from otter.operations.launches import Launches
 from otter.operations.policies import Policies
 from otter.operations.servers import Servers
+from otter.operations.tenants import Tenants
 from otter.operations.webhooks import Webhooks
 from otter.planning.world import Timeouts
+from otter.rest.admin import make_admin
 from otter.rest.app import Operations, make_root
 from otter.rest.documents import Documents
 from otter.rest.site import ApiSite
@@ -165,6 +167,9 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
     site = ApiSite(make_root(operations, documents, limits, health.document), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
+    if config.admin:
+        admin = ApiSite(make_admin(Tenants(store, reactor)), config.http.max_body)
+        Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
     log.info("otter-made", engine=config.engine.value, listen=config.listen, store=config.store.path, pid=os.getpid())
     return otter
 

@@ -85,7 +85,7 @@ class Pass:
         :raises NoSuchScalingGroup, StoreUnavailable:
         """
         group = await self.store.get_group(group_id, even_deleting=True)
-        if group.state.resting:
+        if group.resting:
             return group
         began = self.clock.seconds()
         seen = await self._guarded(group)
@@ -101,7 +101,7 @@ class Pass:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget
                 roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, forget)
-            if current.state.resting:  # paused meanwhile: what its owner sees stays as it was
+            if current.resting:  # paused meanwhile: what its owner sees stays as it was
                 return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:

@@ -20,7 +20,7 @@ def overtaken(group: Group, read: Group) -> bool:
 
     :param read: what the plan was made from.
     """
-    return group.state.resting or group.roster.released != read.roster.released
+    return group.resting or group.roster.released != read.roster.released
 
 
 def before(

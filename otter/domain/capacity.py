@@ -5,7 +5,7 @@ from math import ceil, floor
 
 from pyrsistent import pmap
 
-from otter.domain.errors import CannotExecutePolicy, GroupPaused
+from otter.domain.errors import CannotExecutePolicy, GroupPaused, TenantSuspended
 from otter.domain.group import Group, GroupConfig
 from otter.domain.policy import ChangeBy, ChangeByPercent, Policy, SetTo
 
@@ -16,11 +16,11 @@ def decide(group: Group, policy: Policy, now: float) -> Group:
     """
     The group after ``policy`` was executed at ``now`` (epoch seconds).
 
-    :raises GroupPaused:
+    :raises GroupResting:
     :raises CannotExecutePolicy: a cooldown is running, or nothing would change.
     """
     state = group.state
-    refuse_paused(group, EXECUTE)
+    refuse_resting(group, EXECUTE)
     if _cooling(state.group_touched, group.config.cooldown, now):
         raise CannotExecutePolicy(group.id, policy.id, "the group's cooldown is not over")
     if _cooling(state.policy_touched.get(policy.id), policy.cooldown, now):
@@ -43,8 +43,15 @@ def refused(group: Group, now: float) -> Group:
     return group.asked(group_touched=touched, policy_touched=policies)
 
 
-def refuse_paused(group: Group, what: str) -> None:
-    """:param what: the user asked for. :raises GroupPaused:"""
+def refuse_suspended(group: Group, what: str) -> None:
+    """:param what: the user asked for. :raises TenantSuspended:"""
+    if group.suspended:
+        raise TenantSuspended(group.id, what)
+
+
+def refuse_resting(group: Group, what: str) -> None:
+    """:param what: the user asked for. :raises GroupResting:"""
+    refuse_suspended(group, what)
     if group.state.paused:
         raise GroupPaused(group.id, what)
 

@@ -37,9 +37,18 @@ class CannotExecutePolicy(OtterError):
         super().__init__(f"Cannot execute policy {policy_id} of group {group_id.group}: {why}")
 
 
-class GroupPaused(OtterError):
+class GroupResting(OtterError):
+    """The group is to be left alone."""
+
+
+class GroupPaused(GroupResting):
     def __init__(self, group_id, what):
         super().__init__(f"Cannot {what} group {group_id.group} while it is paused; resume it first")
+
+
+class TenantSuspended(GroupResting):
+    def __init__(self, group_id, what):
+        super().__init__(f"Cannot {what} group {group_id.group} while tenant {group_id.tenant} is suspended")
 
 
 class BelowMinEntities(OtterError):

@@ -5,7 +5,7 @@ from enum import Enum
 from attrs import frozen
 
 from otter.domain.capacity import decide, refused
-from otter.domain.errors import CannotExecutePolicy, GroupPaused
+from otter.domain.errors import CannotExecutePolicy, GroupPaused, TenantSuspended
 from otter.domain.group import Group
 from otter.domain.policy import Policy
 
@@ -17,6 +17,7 @@ class Verdict(Enum):
     EXECUTED = "EXECUTED"
     REFUSED = "REFUSED"
     PAUSED = "PAUSED"
+    SUSPENDED = "SUSPENDED"
 
 
 @frozen
@@ -51,5 +52,7 @@ def outcome_of(group: Group, policy: Policy, now: float) -> tuple[Group, Outcome
         return decide(group, policy, now), Outcome(Verdict.EXECUTED)
     except GroupPaused:
         return group, Outcome(Verdict.PAUSED)
+    except TenantSuspended:
+        return group, Outcome(Verdict.SUSPENDED)
     except CannotExecutePolicy as refusal:
         return refused(group, now), Outcome(Verdict.REFUSED, refusal.why)

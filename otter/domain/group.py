@@ -91,14 +91,9 @@ class GroupState:
     policy_touched: PMap[str, float] = pmap()
 
     @property
-    def resting(self) -> bool:
-        """Whether the group is to be left alone: it is paused, and not on its way out."""
-        return self.paused and self.status is not Status.DELETING
-
-    @property
     def due(self) -> float | None:
         """When the group's next pass is due (epoch seconds); None if there is nothing to do."""
-        if self.resting:
+        if self.paused and self.status is not Status.DELETING:
             return None
         if self.generation == self.converged_generation:
             return self.look_at
@@ -111,13 +106,23 @@ class GroupState:
 
 @frozen
 class Group:
-    """One scaling group, complete but for its policies (nobody who converges needs those)."""
+    """
+    One scaling group, complete but for its policies (nobody who converges needs those).
+
+    :ivar suspended: its tenant is; nothing that is done to a group changes that. (docs/operations.md, "Suspended tenants".)
+    """
 
     id: GroupId
     config: GroupConfig
     launch: Launch
     state: GroupState = field(factory=GroupState)
     roster: Roster = field(factory=Roster)
+    suspended: bool = False
+
+    @property
+    def resting(self) -> bool:
+        """Whether the group is to be left alone: paused or suspended, and not on its way out."""
+        return (self.state.paused or self.suspended) and self.state.status is not Status.DELETING
 
     def asked(self, **changes: Any) -> "Group":
         """The group after a request that changed its state; see ``GroupState.asked``."""

@@ -13,6 +13,15 @@ class Limits:
 
 
 @frozen
+class Counts:
+    """How many of everything there are, of all tenants together."""
+
+    groups: int
+    policies: int
+    webhooks: int
+
+
+@frozen
 class Page:
     """A part of a list ordered by id: at most ``limit`` items, with ids above ``marker``."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 
-from otter.domain.capacity import clamp, refuse_paused
+from otter.domain.capacity import clamp, refuse_resting, refuse_suspended
 from otter.domain.errors import GroupNotEmpty, PoliciesOverLimit
 from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, config_of
 from otter.domain.launch import Launch, launch_of, require_room, require_service_net
@@ -58,11 +58,12 @@ class Groups:
         """
         New bounds. They are enforced at once, whatever the cooldowns; of a paused group, when it is resumed.
 
-        :raises InvalidMinEntities, NoSuchScalingGroup, PreconditionFailed:
+        :raises InvalidMinEntities, NoSuchScalingGroup, TenantSuspended, PreconditionFailed:
         """
         config = config_of(document)
 
         def change(group: Group) -> Group:
+            refuse_suspended(group, "configure")
             expected.require(group.config.document)
             return bounded(evolve(group, config=config), config)
 
@@ -86,8 +87,8 @@ class Groups:
         return launch
 
     async def converge(self, group_id: GroupId) -> None:
-        """Have the group looked at, and healed if need be. :raises NoSuchScalingGroup, GroupPaused:"""
-        await self._ask(group_id, unless_paused)
+        """Have the group looked at, and healed if need be. :raises NoSuchScalingGroup, GroupResting:"""
+        await self._ask(group_id, unless_resting)
 
     async def pause(self, group_id: GroupId) -> None:
         """Leave the group's servers alone until it is resumed. :raises NoSuchScalingGroup:"""
@@ -122,8 +123,8 @@ def bounded(group: Group, config: GroupConfig) -> Group:
     return group.asked(desired=clamp(config, group.state.desired))
 
 
-def unless_paused(group: Group) -> Group:
-    refuse_paused(group, "converge")
+def unless_resting(group: Group) -> Group:
+    refuse_resting(group, "converge")
     return group.asked()
 
 

@@ -1,32 +1,36 @@
 """Policies: keeping them, and executing them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from otter.domain.capacity import EXECUTE, decide, refuse_paused, refused
+from otter.domain.capacity import EXECUTE, decide, refuse_resting, refused
 from otter.domain.errors import (
     CannotExecutePolicy,
     GroupPaused,
+    GroupResting,
     Invalid,
     NoSuchCapability,
     NoSuchPolicy,
     NoSuchScalingGroup,
-    StoreUnavailable,
+    TenantSuspended,
 )
 from otter.domain.executions import Once, Verdict, outcome_of
 from otter.domain.group import Group, GroupId
 from otter.domain.limits import Limits, Page
-from otter.domain.policy import Policy, new_policy
+from otter.domain.policy import ChangeBy, Policy, new_policy
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import digest_of
 from otter.operations.engine import IEngine
 from otter.store.interface import IStore
 
 log = Logger()
+NOBODY, NOTHING = GroupId("", ""), Policy("", "", 0, ChangeBy(0))
+"""A group that is never there, for it has no tenant; and a policy of it."""
 
 
 @frozen
@@ -45,7 +49,7 @@ class Policies:
         Change the group's desired capacity as the policy says, and have it come true.
 
         :raises CannotExecutePolicy: the capacity stays as it is; but the group is looked at, and healed if need be.
-        :raises NoSuchScalingGroup, GroupPaused:
+        :raises NoSuchScalingGroup, GroupResting:
         """
         now = self.clock.seconds()
         try:
@@ -73,6 +77,8 @@ class Policies:
         )
         if outcome.verdict is Verdict.PAUSED:
             raise GroupPaused(group_id, EXECUTE)
+        if outcome.verdict is Verdict.SUSPENDED:
+            raise TenantSuspended(group_id, EXECUTE)
         # Also for a repeat: the process that executed it may have died before it got here.
         await self.engine.capacity_changed(group_id)
         if outcome.verdict is Verdict.REFUSED:
@@ -81,22 +87,25 @@ class Policies:
             raise CannotExecutePolicy(group_id, policy.id, outcome.why)
 
     async def execute_by_id(self, group_id: GroupId, policy_id: str, key: str | None = None) -> None:
-        """``execute_once``, by the group's owner. :raises NoSuchPolicy: the group is not even paused."""
+        """``execute_once``, by the group's owner. :raises NoSuchPolicy: the group is not to be left alone either."""
         try:
             policy = await self.store.get_policy(group_id, policy_id)
         except NoSuchPolicy:
-            refuse_paused(await self.store.get_group(group_id), EXECUTE)
+            refuse_resting(await self.store.get_group(group_id), EXECUTE)
             raise
         await self.execute_once(group_id, policy, key)
 
     async def execute_capability(self, capability: str, key: str | None = None) -> GroupId:
-        """``execute_once``, by anyone who knows the capability; the group whose policy it was. :raises NoSuchCapability:"""
+        """
+        ``execute_once``, by anyone who knows the capability; the group whose policy it was.
+
+        :raises NoSuchCapability: at the cost of the same reads, so that nobody learns by the time it takes which there are.
+        """
         try:
             group_id, policy = await self.store.find_capability(digest_of(capability))
         except NoSuchCapability:
-            # While nothing can be stored, nobody learns by the answer which capabilities there are.
-            if self.store.trouble is not None:
-                raise StoreUnavailable(self.store.trouble) from None
+            with suppress(NoSuchScalingGroup):
+                await self.execute_once(NOBODY, NOTHING, key)
             raise
         await self.execute_once(group_id, policy, key)
         return group_id
@@ -117,7 +126,7 @@ class Policies:
                 if now - (policy.due or now) > self.latest:
                     raise CannotExecutePolicy(group.id, policy.id, "its time was over long ago")
                 return decide(group, policy, now)
-            except GroupPaused as refusal:
+            except GroupResting as refusal:
                 refusals.append(str(refusal))
                 return group
             except CannotExecutePolicy as refusal:

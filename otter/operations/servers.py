@@ -8,12 +8,15 @@ from otter.cloud import nova
 from otter.cloud.errors import CloudError
 from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
+from otter.domain.capacity import refuse_suspended
 from otter.domain.errors import BelowMinEntities, NoSuchServer, UpstreamUnavailable
 from otter.domain.group import Group, GroupId
 from otter.domain.roster import Place
 from otter.domain.servers import Server
 from otter.operations.engine import IEngine
 from otter.store.interface import IStore
+
+EVICT = "take a server out of"
 
 
 @frozen
@@ -29,10 +32,10 @@ class Servers:
 
         :param replace: another one takes its place; otherwise the group is to be smaller by one.
         :param purge: it is deleted, as soon as its connections are finished; otherwise it lives on, on its load balancers too.
-        :raises NoSuchScalingGroup, NoSuchServer, BelowMinEntities:
+        :raises NoSuchScalingGroup, TenantSuspended, NoSuchServer, BelowMinEntities:
         :raises UpstreamUnavailable: Nova does not say whether it is a member.
         """
-        await self.store.get_group(group_id)
+        refuse_suspended(await self.store.get_group(group_id), EVICT)
         server = await self._member(group_id, server_id)
         now = self.clock.seconds()
         await self.store.change_group(group_id, lambda group: evicted(group, server, replace, purge, now))
@@ -54,8 +57,9 @@ def evicted(group: Group, server: Server, replace: bool, purge: bool, now: float
     ``group`` without the server. One that is on its way out already stays so, and does not count twice.
 
     :raises NoSuchServer: it was let go before, or it is too late to let it go.
-    :raises BelowMinEntities:
+    :raises TenantSuspended, BelowMinEntities:
     """
+    refuse_suspended(group, EVICT)
     roster = group.roster
     is_leaving = server.id in roster.leaving
     if server.id in roster.released or (is_leaving and not purge):

@@ -1,6 +1,7 @@
 """Handing out the right to execute a policy, and taking it back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -38,10 +39,29 @@ class Webhooks:
 
     async def replace(self, group_id: GroupId, policy_id: str, webhook_id: str, document: Mapping) -> None:
         """Another name or metadata; the capability stays. :raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
-        webhook = await self.store.get_webhook(group_id, policy_id, webhook_id)
-        changed = evolve(webhook, document=document)
-        await self.store.replace_webhook(group_id, policy_id, changed, digest_of(self.capability_of(changed)))
+        await self._change(group_id, policy_id, webhook_id, lambda webhook: evolve(webhook, document=document))
+
+    async def rotate(self, group_id: GroupId, policy_id: str, webhook_id: str) -> Webhook:
+        """
+        Another capability, made with the newest of the service keys; the one before is worth nothing from now on.
+
+        :raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:
+        """
+        return await self._change(group_id, policy_id, webhook_id, partial(rotated, self.keys.newest))
 
     async def delete(self, group_id: GroupId, policy_id: str, webhook_id: str) -> None:
         """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
         await self.store.delete_webhook(group_id, policy_id, webhook_id)
+
+    async def _change(
+        self, group_id: GroupId, policy_id: str, webhook_id: str, change: Callable[[Webhook], Webhook]
+    ) -> Webhook:
+        def changed(webhook: Webhook) -> tuple[Webhook, str]:
+            new = change(webhook)
+            return new, digest_of(self.capability_of(new))
+
+        return await self.store.change_webhook(group_id, policy_id, webhook_id, changed)
+
+
+def rotated(key_id: str, webhook: Webhook) -> Webhook:
+    return evolve(webhook, key_id=key_id, rotation=webhook.rotation + 1)

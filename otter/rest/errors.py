@@ -26,6 +26,7 @@ ANSWERS = {
     errors.CannotExecutePolicy: (403, "CannotExecutePolicyError"),
     errors.BelowMinEntities: (403, "CannotDeleteServerBelowMinError"),
     errors.GroupPaused: (403, "GroupPausedError"),
+    errors.TenantSuspended: (403, "TenantSuspendedError"),
     errors.GroupNotEmpty: (403, "GroupNotEmptyError"),
     errors.NoSuchScalingGroup: (404, "NoSuchScalingGroupError"),
     errors.NoSuchPolicy: (404, "NoSuchPolicyError"),

@@ -43,6 +43,12 @@ def webhook_routes(app: Klein, webhooks: Webhooks, documents: Documents) -> None
         await webhooks.replace(GroupId(tenant, group), policy, webhook, json_body(request, WEBHOOK_BODY))
         return answer(request, 204)
 
+    @app.route("/v1.0/<tenant>/groups/<group>/policies/<policy>/webhooks/<webhook>/rotate", methods=["POST"])
+    async def rotate_webhook(request: IRequest, tenant: str, group: str, policy: str, webhook: str) -> bytes:
+        group_id = GroupId(tenant, group)
+        [document] = shown(group_id, policy, [await webhooks.rotate(group_id, policy, webhook)])
+        return answer(request, 200, {"webhook": document})
+
     @app.route("/v1.0/<tenant>/groups/<group>/policies/<policy>/webhooks/<webhook>", methods=["DELETE"])
     async def delete_webhook(request: IRequest, tenant: str, group: str, policy: str, webhook: str) -> bytes:
         await webhooks.delete(GroupId(tenant, group), policy, webhook)

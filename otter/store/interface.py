@@ -5,13 +5,16 @@ from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
 from otter.domain.group import Group, GroupId
-from otter.domain.limits import Page
+from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 
 Change = Callable[[Group], Group]
 """A plain function of the group: no clock, no log, no I/O. A store may call it more than once, and in another thread."""
+
+WebhookChange = Callable[[Webhook], tuple[Webhook, str]]
+"""A plain function of the webhook: what it becomes, and the digest of its capability."""
 
 Execution = Callable[[Group], tuple[Group, Outcome]]
 """A ``Change`` that also says what came of it."""
@@ -62,10 +65,22 @@ class IStore(Protocol):
         """Forget the group, with everything that belongs to it; fine if it is gone already."""
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
-        """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]."""
+        """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone."""
 
     async def settled_groups(self) -> Sequence[GroupId]:
-        """Every group that is neither divergent nor paused."""
+        """Every group that is neither divergent nor to be left alone."""
+
+    async def suspend(self, tenant: str) -> None:
+        """From now on all groups of the tenant are suspended, also new ones; fine if they are."""
+
+    async def reinstate(self, tenant: str) -> None:
+        """The end of ``suspend``; fine if there was none."""
+
+    async def suspended_tenants(self) -> Sequence[str]:
+        """Ordered by their ids."""
+
+    async def counts(self) -> Counts:
+        """What is stored, groups that are being deleted included."""
 
     async def create_policies(self, group_id: GroupId, policies: Sequence[Policy], most: int) -> None:
         """
@@ -134,8 +149,14 @@ class IStore(Protocol):
     async def get_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> Webhook:
         """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
 
-    async def replace_webhook(self, group_id: GroupId, policy_id: str, webhook: Webhook, digest: str) -> None:
-        """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
+    async def change_webhook(
+        self, group_id: GroupId, policy_id: str, webhook_id: str, change: WebhookChange
+    ) -> Webhook:
+        """
+        Replace the webhook by ``change(webhook)``; the webhook as it is now. No change made by anybody meanwhile is lost.
+
+        :raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:
+        """
 
     async def delete_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> None:
         """:raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""

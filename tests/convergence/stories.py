@@ -335,7 +335,7 @@ class Story:
             raise AssertionError(str(broken)) from broken
         finally:
             self._request, self._death, self._meanwhile = 0, None, None
-        if self.at_first.state.resting:
+        if self.at_first.resting:
             assert len(self.cloud.changes) == changes, "a paused group is left alone"
         check_now(self)
         return group

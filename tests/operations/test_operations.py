@@ -1,3 +1,5 @@
+import re
+
 from attrs import define, field
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
@@ -109,6 +111,40 @@ class OperationTests(SynchronousTestCase):
         capabilities = {newer.capability_of(webhook) for webhook in (*two, third)}
         self.assertEqual({len(capability) for capability in capabilities}, {64})
         self.assertEqual((len(capabilities), third.key_id), (3, "k2"))
+
+    def rotate(self, webhook, keys=KEYS):
+        webhooks = Webhooks(self.store, keys, Limits(), str)
+        return webhooks.capability_of(self.now(webhooks.rotate(GROUP_ID, "p1", webhook.id)))
+
+    def test_a_rotated_webhooks_old_capability_is_worth_nothing(self):
+        [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        old, new = self.webhooks.capability_of(webhook), self.rotate(webhook)
+        self.refused(self.policies.execute_capability(old), NoSuchCapability)
+        self.now(self.policies.execute_capability(new))
+        self.assertEqual(len({old, new, self.rotate(webhook)}), 3)
+
+    def test_rotation_leaves_an_old_service_key_behind(self):
+        [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        self.now(self.policies.execute_capability(self.rotate(webhook, ServiceKeys(KEYS.keys, "k2"))))
+        self.assertEqual(self.now(self.store.capability_key_ids()), ["k2"])
+
+    def test_an_unknown_capability_costs_the_reads_of_a_known_one(self):
+        [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))
+        known = self.webhooks.capability_of(webhook)
+        for key in (None, "a key"):
+            with self.subTest(key=key):
+                expected = self.reads(known, key)
+                self.assertEqual(len(expected), 2 if key is None else 4)
+                self.assertEqual(self.reads("0" * 64, key), expected)
+
+    def reads(self, capability, key):
+        """What is read from the store, but for the values that it is looked up by."""
+        statements: list[str] = []
+        self.store.database.connection.set_trace_callback(statements.append)
+        executing = ensureDeferred(self.policies.execute_capability(capability, key))
+        self.successResultOf(executing.addErrback(lambda failure: failure.trap(NoSuchCapability, CannotExecutePolicy)))
+        self.store.database.connection.set_trace_callback(None)
+        return [re.sub(r"'[^']*'|\b[0-9.]+\b", "?", sql) for sql in statements if sql.startswith("SELECT")]
 
     def test_a_deleted_policys_capabilities_lead_nowhere(self):
         [webhook] = self.now(self.webhooks.create(GROUP_ID, "p1", [{"name": "hook"}]))

@@ -34,6 +34,7 @@ MIGRATIONS = (
     );
     CREATE INDEX executions_expires ON executions (expires);
     """,
+    "CREATE TABLE suspensions (tenant TEXT PRIMARY KEY) WITHOUT ROWID;",
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 

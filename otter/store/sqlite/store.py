@@ -19,16 +19,17 @@ from otter.domain.errors import (
 from otter.domain.executions import Once, Outcome, Verdict
 from otter.domain.group import Group, GroupConfig, GroupId, Status, config_of
 from otter.domain.launch import Launch, launch_of
-from otter.domain.limits import Page
+from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy, policy_of
 from otter.domain.roster import Roster
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import dump_roster, dump_state, load_roster, load_state
-from otter.store.interface import Change, Execution
+from otter.store.interface import Change, Execution, WebhookChange
 from otter.store.sqlite.database import GroupCommit, Inline
 
-COLUMNS = "tenant, id, config, launch, state, roster, deleting"
+SUSPENDED = "EXISTS (SELECT 1 FROM suspensions WHERE suspensions.tenant = groups.tenant)"
+COLUMNS = f"tenant, id, config, launch, state, roster, {SUSPENDED}, deleting"
 GROUP = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND id = ?"
 EXISTS = "SELECT 1 FROM groups WHERE tenant = ? AND id = ? AND NOT deleting"
 POLICY = "SELECT id, document, due FROM policies WHERE tenant = ? AND group_id = ? AND id = ?"
@@ -109,12 +110,28 @@ class SQLiteStore:
         await self.database.write(delete)
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
-        rows = self.database.read("SELECT tenant, id, due FROM groups WHERE due < ? ORDER BY due", (until,))
+        sql = f"SELECT tenant, id, due FROM groups WHERE due < ? AND (deleting OR NOT {SUSPENDED}) ORDER BY due"
+        rows = self.database.read(sql, (until,))
         return [(GroupId(tenant, group), due) for tenant, group, due in rows]
 
     async def settled_groups(self) -> Sequence[GroupId]:
-        rows = self.database.read("SELECT tenant, id FROM groups WHERE due IS NULL AND NOT paused")
+        rows = self.database.read(f"SELECT tenant, id FROM groups WHERE due IS NULL AND NOT paused AND NOT {SUSPENDED}")
         return [GroupId(*row) for row in rows]
+
+    async def suspend(self, tenant: str) -> None:
+        await self.database.write(lambda execute: execute("INSERT OR IGNORE INTO suspensions VALUES (?)", (tenant,)))
+
+    async def reinstate(self, tenant: str) -> None:
+        await self.database.write(lambda execute: execute("DELETE FROM suspensions WHERE tenant = ?", (tenant,)))
+
+    async def suspended_tenants(self) -> Sequence[str]:
+        return [tenant for (tenant,) in self.database.read("SELECT tenant FROM suspensions ORDER BY tenant")]
+
+    async def counts(self) -> Counts:
+        [numbers] = self.database.read(
+            "SELECT (SELECT COUNT(*) FROM groups), (SELECT COUNT(*) FROM policies), (SELECT COUNT(*) FROM webhooks)"
+        )
+        return Counts(*numbers)
 
     async def create_policies(self, group_id: GroupId, policies: Sequence[Policy], most: int) -> None:
         def insert(execute: Execute) -> None:
@@ -167,10 +184,15 @@ class SQLiteStore:
         key = (*key_of(group_id), once.policy_id, once.key)
 
         def update(execute: Execute) -> Outcome:
-            require_policy(execute, group_id, once.policy_id)
-            for verdict, why in execute(REMEMBERED, (*key, once.now)).fetchall():
+            # All is read, whatever comes of the first of it: how long it takes tells nobody what there is.
+            groups = execute(GROUP, key_of(group_id)).fetchall()
+            policies = execute(POLICY, (*key_of(group_id), once.policy_id)).fetchall()
+            remembered = execute(REMEMBERED, (*key, once.now)).fetchall()
+            group = group_in(groups, group_id, even_deleting=False)
+            if not policies:
+                raise NoSuchPolicy(group_id, once.policy_id)
+            for verdict, why in remembered:
                 return Outcome(Verdict(verdict), why)
-            group = group_in(execute(GROUP, key_of(group_id)).fetchall(), group_id, even_deleting=False)
             changed, outcome = execution(group)
             write_changes(execute, group, changed)
             execute(FORGET, (once.now,))
@@ -219,17 +241,20 @@ class SQLiteStore:
     async def get_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> Webhook:
         return require_webhook(self.database.read, group_id, policy_id, webhook_id)
 
-    async def replace_webhook(self, group_id: GroupId, policy_id: str, webhook: Webhook, digest: str) -> None:
-        def update(execute: Execute) -> None:
-            require_webhook(execute, group_id, policy_id, webhook.id)
+    async def change_webhook(
+        self, group_id: GroupId, policy_id: str, webhook_id: str, change: WebhookChange
+    ) -> Webhook:
+        def update(execute: Execute) -> Webhook:
+            webhook, digest = change(require_webhook(execute, group_id, policy_id, webhook_id))
             sql = (
                 "UPDATE webhooks SET digest = ?, key_id = ?, rotation = ?, document = ?"
                 " WHERE tenant = ? AND group_id = ? AND policy_id = ? AND id = ?"
             )
             values = (digest, webhook.key_id, webhook.rotation, json.dumps(webhook.document))
-            execute(sql, (*values, *key_of(group_id), policy_id, webhook.id))
+            execute(sql, (*values, *key_of(group_id), policy_id, webhook_id))
+            return webhook
 
-        await self.database.write(update)
+        return await self.database.write(update)
 
     async def delete_webhook(self, group_id: GroupId, policy_id: str, webhook_id: str) -> None:
         def delete(execute: Execute) -> None:
@@ -265,7 +290,8 @@ def row_of(group: Group) -> dict[str, Any]:
 def state_columns(group: Group) -> dict[str, Any]:
     state = group.state
     deleting = state.status is Status.DELETING
-    return {"state": dump_state(state), "deleting": deleting, "due": state.due, "paused": state.resting}
+    paused = state.paused and not deleting
+    return {"state": dump_state(state), "deleting": deleting, "due": state.due, "paused": paused}
 
 
 def write_changes(execute: Execute, old: Group, new: Group) -> None:
@@ -294,9 +320,15 @@ def group_in(rows: Sequence[tuple], group_id: GroupId, even_deleting: bool) -> G
 
 
 def group_of(row: tuple) -> Group:
-    tenant, group, config, launch, state, roster, _ = row
-    group_id = GroupId(tenant, group)
-    return Group(group_id, config_from(config), launch_from(launch), load_state(state), roster_from(roster))
+    tenant, group, config, launch, state, roster, suspended, _ = row
+    return Group(
+        GroupId(tenant, group),
+        config_from(config),
+        launch_from(launch),
+        load_state(state),
+        roster_from(roster),
+        bool(suspended),
+    )
 
 
 @lru_cache(maxsize=256)
