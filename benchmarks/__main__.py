@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import creates, memory, passes, planning, reaction, scale_out, schedules, webhooks
+from benchmarks import creates, memory, passes, planning, reaction, rest, scale_out, schedules, webhooks
 from benchmarks.figures import Figure, table
 
 MEASURES = {
     "webhooks": webhooks.measure,
+    "rest": rest.measure,
     "reaction": reaction.measure,
     "planning": planning.measure,
     "scale_out": scale_out.measure,

@@ -25,22 +25,35 @@ UP = {"name": "up", "type": "webhook", "cooldown": 0, "change": 1}
 
 
 def fill(
-    path: Path, tenants: int, groups_of_each: int, policies: Sequence[Mapping] = (UP,), tenant: str = "idle"
+    path: Path,
+    tenants: int,
+    groups_of_each: int,
+    policies: Sequence[Mapping] = (UP,),
+    tenant: str = "idle",
+    alike: bool = True,
 ) -> None:
-    """Make the store at ``path``, or more in it, all in one transaction. :param tenant: what the names of the tenants begin with."""
+    """
+    Make the store at ``path``, or more in it, all in one transaction.
+
+    :param tenant: what the names of the tenants begin with.
+    :param alike: whether the groups share one configuration; otherwise each has a name of its own.
+    """
     private(path)
     database = Inline(connect(str(path)))
+    database.connection.execute("PRAGMA cache_size = -200000")
     database.connection.execute("BEGIN")
     groups = [GroupId(f"{tenant}-{number % tenants}", str(uuid4())) for number in range(tenants * groups_of_each)]
-    asyncio.run(write_groups(SQLiteStore(database), groups, policies))
+    asyncio.run(write_groups(SQLiteStore(database), groups, policies, alike))
     database.connection.execute("COMMIT")
     database.close()
 
 
-async def write_groups(store: SQLiteStore, group_ids: Sequence[GroupId], policies: Sequence[Mapping]) -> None:
-    document = group_document(most=1000)
-    config, launch = config_of(document["groupConfiguration"]), launch_of(document["launchConfiguration"])
+async def write_groups(
+    store: SQLiteStore, group_ids: Sequence[GroupId], policies: Sequence[Mapping], alike: bool
+) -> None:
     now = time.time()
-    for group_id in group_ids:
+    for number, group_id in enumerate(group_ids):
+        document = group_document(most=1000, name="web" if alike else f"web-{number}")
+        config, launch = config_of(document["groupConfiguration"]), launch_of(document["launchConfiguration"])
         made = [new_policy(str(uuid4()), policy, now) for policy in policies]
         await store.create_group(Group(group_id, config, launch, IDLE), made, len(group_ids))

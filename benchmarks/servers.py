@@ -1,8 +1,9 @@
 """The processes that are measured."""
 
+import json
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,14 @@ def cheap_cloud(folder: Path, delay: float) -> Process:
 def bare(folder: Path) -> Process:
     """The route of ``benchmarks.bare``."""
     return child(folder, "benchmarks.bare", str(folder / "bare.sqlite"))
+
+
+def ready(folder: Path, documents: Mapping[str, Any]) -> Process:
+    """The route of ``benchmarks.ready``, which answers with ``documents``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "documents.json"
+    file.write_text(json.dumps(documents))
+    return child(folder, "benchmarks.ready", str(file))
 
 
 def child(folder: Path, module: str, argument: str) -> Process:

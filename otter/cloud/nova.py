@@ -68,6 +68,9 @@ NO_PAGE = r"(?!\s*<)"
 """A refusal in HTML comes from something in between, and means nothing."""
 GET_ERRORS = (({404}, NO_PAGE, NoSuchServer),)
 FOUND, FIND_ERRORS = (200, 203), (({404}, NO_PAGE, NotFound),)
+LIST_ERRORS = (
+    ({400}, "marker .* not found", lambda _: Unreachable("Nova's list of servers changed while it was read")),
+)
 LONGEST_ID = 255
 METADATA_ERRORS = (*GET_ERRORS, ({403, 413}, "Maximum number of metadata items", MetadataFull))
 NETWORKS = (
@@ -90,7 +93,8 @@ def list_servers():
         if params in pages or len(pages) == MOST_PAGES:
             raise Unreachable("Nova's list of servers has no end")
         pages.append(params)
-        answer = yield request(SERVICE, "list the servers", "GET", f"servers/{LIST}", params=params)
+        listed = request(SERVICE, "list the servers", "GET", f"servers/{LIST}", params=params)
+        answer = yield listed.on(error=classified(LIST_ERRORS))
         some, params = understood("Nova", page_of)(answer)
         servers += some
     return pvector(servers)

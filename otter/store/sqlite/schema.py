@@ -34,7 +34,10 @@ MIGRATIONS = (
     );
     CREATE INDEX executions_expires ON executions (expires);
     """,
-    "CREATE TABLE suspensions (tenant TEXT PRIMARY KEY) WITHOUT ROWID;",
+    """
+    CREATE TABLE suspensions (tenant TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE INDEX groups_shown ON groups (tenant, id) WHERE NOT deleting;
+    """,
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 
