@@ -31,6 +31,7 @@ setup(
             "hypothesis>=6.170",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
+            "openapi-spec-validator>=0.9",
             "pytest>=9.2",
             "pytest-xdist>=3.8",
             "ruff>=0.17",

@@ -59,6 +59,7 @@ configure any more.
 
 
 NEEDED = "; capability URLs in the store were made with the keys {}: put them back"
+Names = tuple[str, ...]
 
 
 class ConfigError(Exception):
@@ -72,9 +73,10 @@ class EngineName(Enum):
 
 
 class AuthMode(Enum):
-    """Who checks tokens: ``none`` trusts whatever stands in front of otter to have done it."""
+    """Who checks tokens: ``none`` trusts whatever stands in front of otter to have done it, ``identity`` asks Identity."""
 
     NONE = "none"
+    IDENTITY = "identity"
 
 
 class StoreBackend(Enum):
@@ -243,7 +245,17 @@ class HttpConfig:
 
 @frozen
 class AuthConfig:
+    """
+    All but ``mode`` counts only for ``identity``.
+
+    :ivar cache_ttl: seconds for which a token that was found good is not looked at again.
+    :ivar admin_roles: who has one of these roles may do everything; who has one of ``observer_roles``, look.
+    """
+
     mode: AuthMode = AuthMode.NONE
+    cache_ttl: float = field(default=60.0, validator=positive)
+    admin_roles: Names = ("autoscale:admin", "admin", "identity:user-admin")
+    observer_roles: Names = ("autoscale:observer", "observer")
 
 
 @frozen
@@ -375,6 +387,10 @@ def refuse_hasty_resolving(config: Config) -> None:
 
 def read(kind: Any, document: Any, where: str) -> Any:
     """``document`` as a ``kind``, a record or one of its fields' types. :raises ConfigError: naming ``where`` it is wrong."""
+    if kind == Names:
+        if not isinstance(document, list) or not all(isinstance(name, str) for name in document):
+            raise ConfigError(f"{where}: must be a list of strings, not {document!r}")
+        return tuple(document)
     if issubclass(kind, Enum):
         names = [choice.value for choice in kind]
         if document not in names:

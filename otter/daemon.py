@@ -2,26 +2,30 @@
 
 import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from otter.cloud.http import Http, make_client
-from otter.cloud.identity import Account, Identity, Impersonation, SingleTenant
+from otter.cloud.http import Http, HTTPClient, make_client
+from otter.cloud.identity import Account, Identity, Impersonation, OwnToken, SingleTenant
 from otter.cloud.performer import Cloud
+from otter.cloud.request import monotonic
 from otter.cloud.throttle import Doors, Limit, Throttle, Traffic
+from otter.cloud.tokens import Tokens
 from otter.config import (
+    AuthMode,
     Config,
     ConfigError,
     EngineName,
@@ -35,7 +39,10 @@ from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
 from otter.coordination.interface import IMarks
 from otter.coordination.local import LocalMarks
+from otter.domain.access import Roles
 from otter.domain.limits import Limits
+from otter.domain.webhook import ServiceKeys
+from otter.operations.callers import Callers
 from otter.operations.groups import Groups
 from otter.operations.launches import Launches
 from otter.operations.policies import Policies
@@ -137,35 +144,43 @@ class Listener(Service):
             os._exit(1)
 
 
+@frozen
+class Outside:
+    """
+    What a process gets from where it runs.
+
+    :ivar client: the way to the cloud.
+    :ivar random: ids and names come from it too.
+    :ivar monotonic: seconds on a clock that nobody can set.
+    """
+
+    clock: IReactorTime
+    client: HTTPClient
+    random: Random = field(factory=SystemRandom)
+    monotonic: Callable[[], float] = monotonic
+
+    def new_id(self) -> str:
+        return str(UUID(int=self.random.getrandbits(128), version=4))
+
+
 def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     """Everything this process runs, wired and not yet started. :raises ConfigError, CannotOpen, WrongVersion:"""
     database = GroupCommit(reactor, Path(config.store.path))
     store = SQLiteStore(database)
     keys = service_keys(Path(config.secrets.key_file), used_keys(store))
-    marks = LocalMarks()
-    limits = Limits(
-        config.limits.absolute.maxGroups,
-        config.limits.absolute.maxPoliciesPerGroup,
-        config.limits.absolute.maxWebhooksPerPolicy,
-    )
+    limits = limits_in(config)
     otter = Otter(database)
-    cloud = make_cloud(config, password, reactor)
-    engine = make_engine(config, cloud, store, marks, reactor)
-    engine.setServiceParent(otter)
-    SelfHeal(store, marks, reactor, config.selfheal.interval).setServiceParent(otter)
+    client, _ = make_client(reactor)
+    outside = Outside(reactor, client)
+    cloud = make_cloud(config, password, outside)
+    operations, services = furnish(config, store, cloud, keys, LocalMarks(), outside)
     health = Health(store, config.engine.value)
-    health.setServiceParent(otter)
+    for service in (*services, health):
+        service.setServiceParent(otter)
 
-    policies = Policies(store, engine, reactor, limits, new_id, config.scheduler.latest)
-    Scheduler(store, policies.fire, reactor, config.scheduler.interval).setServiceParent(otter)
-    operations = Operations(
-        Groups(store, engine, reactor, limits, new_id, Launches(cloud, reactor)),
-        policies,
-        Webhooks(store, keys, limits, new_id),
-        Servers(store, engine, cloud, reactor),
-    )
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
-    site = ApiSite(make_root(operations, documents, limits, health.document), config.http.max_body)
+    callers = make_callers(config, cloud.http, password, reactor)
+    site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
         admin = ApiSite(make_admin(Tenants(store, reactor)), config.http.max_body)
@@ -174,7 +189,25 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     return otter
 
 
-def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, reactor: Any) -> Converger:
+def furnish(
+    config: Config, store: IStore, cloud: Cloud, keys: ServiceKeys, marks: IMarks, outside: Outside
+) -> tuple[Operations, list[IService]]:
+    """What can be asked for, and the services that make it come true, in the order in which they are to be started."""
+    clock, limits, new_id = outside.clock, limits_in(config), outside.new_id
+    engine = make_engine(config, cloud, store, marks, outside)
+    policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest)
+    operations = Operations(
+        Groups(store, engine, clock, limits, new_id, Launches(cloud, clock)),
+        policies,
+        Webhooks(store, keys, limits, new_id),
+        Servers(store, engine, cloud, clock),
+    )
+    selfheal = SelfHeal(store, marks, clock, config.selfheal.interval)
+    scheduler = Scheduler(store, policies.fire, clock, config.scheduler.interval)
+    return operations, [engine, selfheal, scheduler]
+
+
+def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, outside: Outside) -> Converger:
     """The engine that is configured: the only place that knows which."""
     rules = Rules(
         timeouts=Timeouts(
@@ -194,23 +227,23 @@ def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, reac
         probe=config.converger.error_probe,
         longest_probe=config.converger.longest_error_probe,
     )
-    run_pass = Pass(store, cloud, reactor, store.epoch, rules, pace)
+    run_pass = Pass(
+        store, cloud, outside.clock, store.epoch, rules, pace, outside.monotonic, outside.random, outside.new_id
+    )
     match config.engine:
         case EngineName.CONVERGENCE:
             turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
             interval, grace = config.converger.interval, config.converger.stop_grace
-            return Converger(marks, store, run_pass, reactor, interval, turns, grace)
+            return Converger(marks, store, run_pass, outside.clock, interval, turns, grace)
 
 
-def make_cloud(config: Config, password: str, reactor: Any) -> Cloud:
-    client, _ = make_client(reactor)
-    http = Http(client, reactor, config.cloud.timeout)
-    url = config.identity.url.rstrip("/")
-    admin_url = config.identity.admin_url.rstrip("/") or url
-    account = Account(url, admin_url, config.identity.username, password)
+def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:
+    clock = outside.clock
+    http = Http(outside.client, clock, config.cloud.timeout)
+    account = account_of(config, password)
     impersonate = config.identity.strategy is IdentityStrategy.IMPERSONATION
     login = Impersonation(http, account) if impersonate else SingleTenant(http, account)
-    identity = Identity(login, reactor, config.identity.cache_ttl)
+    identity = Identity(login, clock, config.identity.cache_ttl)
     names, traffic = config.services, config.cloud.throttle
     limits = {
         "nova": limits_of(traffic.nova),
@@ -218,7 +251,25 @@ def make_cloud(config: Config, password: str, reactor: Any) -> Cloud:
         "rackconnect": limits_of(traffic.rackconnect),
     }
     catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
-    return Cloud(http, identity, Throttle(reactor, limits), Doors(reactor), reactor, config.region, catalog)
+    throttle, doors = Throttle(clock, limits), Doors(clock)
+    return Cloud(
+        http, identity, throttle, doors, clock, config.region, catalog, outside.monotonic, outside.random.random
+    )
+
+
+def make_callers(config: Config, http: Http, password: str, reactor: Any) -> Callers | None:
+    """Who looks at the tokens of callers; None if that is done in front of otter."""
+    match config.auth.mode:
+        case AuthMode.NONE:
+            return None
+        case AuthMode.IDENTITY:
+            tokens = Tokens(OwnToken(http, account_of(config, password)), reactor, config.auth.cache_ttl)
+            return Callers(tokens, Roles(config.auth.admin_roles, config.auth.observer_roles))
+
+
+def account_of(config: Config, password: str) -> Account:
+    url = config.identity.url.rstrip("/")
+    return Account(url, config.identity.admin_url.rstrip("/") or url, config.identity.username, password)
 
 
 def limits_of(config: TrafficConfig) -> dict[Traffic, Limit]:
@@ -228,15 +279,16 @@ def limits_of(config: TrafficConfig) -> dict[Traffic, Limit]:
     }
 
 
+def limits_in(config: Config) -> Limits:
+    absolute = config.limits.absolute
+    return Limits(absolute.maxGroups, absolute.maxPoliciesPerGroup, absolute.maxWebhooksPerPolicy)
+
+
 def used_keys(store: IStore) -> list[str]:
     """The ids of the service keys that the store needs. Its reads do not wait, so they are known at once."""
     used: list[str] = []
     ensureDeferred(store.capability_key_ids()).addCallback(used.extend)
     return used
-
-
-def new_id() -> str:
-    return str(uuid4())
 
 
 def makeService(options: Options) -> IService:

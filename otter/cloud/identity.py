@@ -6,22 +6,24 @@ The service account either logs in to the tenant itself (``single_tenant``), or 
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import TypeVar
 from urllib.parse import quote
 
-from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, ensureDeferred
+from attrs import Factory, define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from otter.cloud.errors import ApiError, CloudError, NoSuchEndpoint, NotSent
 from otter.cloud.http import Http
+from otter.cloud.sharing import Shared
 
 PAUSES = (0.25, 1.0)
 """Seconds before a failed login is tried again: it changes nothing, so that is always safe."""
 IMPERSONATED_FOR = 10800
 """Seconds that an impersonation token is asked for."""
 YES = (200, 203)
+T = TypeVar("T")
 
 
 @frozen(eq=False)
@@ -73,25 +75,55 @@ class SingleTenant:
 
 
 @define
+class OwnToken:
+    """The token of otter's own account, which is in no tenant. It is kept until it is refused."""
+
+    http: Http
+    account: Account
+    _token: str | None = field(init=False, default=None, repr=False)
+    _logins: Shared[str] = field(init=False, factory=Shared, repr=False)
+
+    async def use(self, request: Callable[[str], Awaitable[T]]) -> T:
+        """What ``request`` comes to with our token; if it is refused with 401, with a new one."""
+        known = self._token
+        if known is None:
+            return await request(await self.get())
+        try:
+            return await request(known)
+        except ApiError as error:
+            if error.status != 401:
+                raise
+        if self._token == known:
+            self._token = None
+        return await request(await self.get())
+
+    async def get(self) -> str:
+        """:raises NotSent: Identity does not let us in."""
+        return self._token or await self._logins.run("own", self._log_in)
+
+    async def _log_in(self) -> str:
+        url = f"{self.account.url}/tokens"
+        try:
+            answer = await self.http.exchange("POST", url, YES, {}, json=self.account.login_body())
+            self._token = str(answer["access"]["token"]["id"])
+        except (CloudError, KeyError, TypeError) as error:
+            raise NotSent(f"otter's own account could not log in: {reason(error)}") from error
+        return self._token
+
+
+@define
 class Impersonation:
     """A ``Login`` as the tenant's administrator."""
 
     http: Http
     account: Account
-    _token: str | None = field(init=False, default=None, repr=False)
+    own: OwnToken = Factory(lambda self: OwnToken(self.http, self.account), takes_self=True)
 
     async def __call__(self, tenant: str) -> tuple[str, list]:
-        try:
-            return await self._impersonate(tenant)
-        except ApiError as error:
-            if error.status != 401 or self._token is None:
-                raise
-            self._token = None  # it has expired; the caller will ask again
-            return await self._impersonate(tenant)
+        return await self.own.use(partial(self._impersonate, await self._administrator_of(tenant)))
 
-    async def _impersonate(self, tenant: str) -> tuple[str, list]:
-        username = await self._administrator_of(tenant)
-        headers = {"x-auth-token": await self._own_token()}
+    async def _impersonate(self, username: str, own: str) -> tuple[str, list]:
+        headers = {"x-auth-token": own}
         wanted = {"user": {"username": username}, "expire-in-seconds": IMPERSONATED_FOR}
         url = f"{self.account.admin_url}/RAX-AUTH/impersonation-tokens"
         answer = await self.http.exchange("POST", url, YES, headers, json={"RAX-AUTH:impersonation": wanted})
@@ -104,13 +136,6 @@ class Impersonation:
         basic = base64.b64encode(f"{self.account.username}:{self.account.password}".encode()).decode()
         answer = await self.http.exchange("GET", url, (*YES, 301), {"authorization": f"Basic {basic}"})
         return answer["user"]["id"]
-
-    async def _own_token(self) -> str:
-        if self._token is None:
-            url = f"{self.account.url}/tokens"
-            answer = await self.http.exchange("POST", url, YES, {}, json=self.account.login_body())
-            self._token = answer["access"]["token"]["id"]
-        return self._token
 
 
 @define
@@ -125,19 +150,14 @@ class Identity:
     clock: IReactorTime
     cache_ttl: float = 300.0
     _known: dict[str, Access] = field(init=False, factory=dict)
-    _logins: dict[str, list[Deferred]] = field(init=False, factory=dict)
+    _logins: Shared[Access] = field(init=False, factory=Shared)
 
     async def access(self, tenant: str) -> Access:
         """:raises NotSent: Identity does not let us in, whatever its reason; nothing was asked of any other service."""
         known = self._known.get(tenant)
         if known is not None and self.clock.seconds() < known.until:
             return known
-        answer: Deferred = Deferred()
-        waiters = self._logins.setdefault(tenant, [])
-        waiters.append(answer)
-        if len(waiters) == 1:
-            ensureDeferred(self._log_in(tenant)).addBoth(self._tell, tenant)
-        return await answer
+        return await self._logins.run(tenant, partial(self._log_in, tenant))
 
     def forget(self, tenant: str, access: Access) -> None:
         """``access`` was refused. If somebody has logged in anew since, that newer one stays."""
@@ -155,11 +175,6 @@ class Identity:
                     raise NotSent(f"Identity gives no access to tenant {tenant}: {reason(error)}") from error
                 await deferLater(self.clock, pause)
         raise AssertionError("the last try returns or raises")
-
-    def _tell(self, result: Any, tenant: str) -> None:
-        for waiter in self._logins.pop(tenant):
-            if not waiter.called:
-                waiter.callback(result)  # a Failure passed to callback() comes out as an error
 
 
 def by_service(endpoints: list) -> dict[tuple[str, str], str]:

@@ -1,9 +1,8 @@
 """One pass: look, think, act, write down."""
 
-import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from secrets import token_hex
+from random import Random, SystemRandom
 from uuid import uuid4
 
 from attrs import evolve, field, frozen
@@ -74,9 +73,8 @@ class Pass:
     rules: Rules = field(factory=Rules)
     pace: Pace = field(factory=Pace)
     monotonic: Callable[[], float] = monotonic
-    random_name: Callable[[], str] = lambda: f"as{token_hex(4)}"
-    random_id: Callable[[], str] = lambda: str(uuid4())
-    chance: Callable[[], float] = random.random
+    random: Random = field(factory=SystemRandom)
+    new_id: Callable[[], str] = lambda: str(uuid4())
 
     async def __call__(self, group_id: GroupId) -> Group | None:
         """
@@ -93,7 +91,7 @@ class Pass:
         if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
             await self.store.delete_group(group_id)
             return None
-        now, chance = self.clock.seconds(), self.chance()
+        now, chance = self.clock.seconds(), self.random.random()
 
         def after(current: Group) -> Group:
             roster = current.roster
@@ -170,8 +168,8 @@ class Pass:
         most = min(group.state.desired, self.rules.creates_per_pass, max(1, sendable))
         if group.state.refusal is not None:
             most = min(most, 1)
-        names = (f"{prefix}-{self.random_name()}" if prefix else self.random_name() for _ in range(most))
-        return [Ticket(self.random_id(), name) for name in names]
+        suffixes = (f"as{self.random.getrandbits(32):08x}" for _ in range(most))
+        return [Ticket(self.new_id(), f"{prefix}-{suffix}" if prefix else suffix) for suffix in suffixes]
 
     def _creates(self, group: Group, steps: Sequence[Step]) -> dict[str, Create]:
         now = self.clock.seconds()

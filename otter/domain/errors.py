@@ -125,6 +125,14 @@ class InvalidMinEntities(OtterError):
     """minEntities is above maxEntities."""
 
 
+class InvalidCredentials(OtterError):
+    """Nobody knows who asks."""
+
+
+class Forbidden(OtterError):
+    """It is known who asks, and they may not."""
+
+
 class NotProvided(OtterError):
     """There is such a resource, but not this way of looking at it."""
 

@@ -29,12 +29,12 @@ class Callers:
         """
         caller = await self._caller(tenant, token)
         if caller is None:
-            raise InvalidCredentials("The token in X-Auth-Token is not valid, or not any more; get a new one from Identity")
+            raise InvalidCredentials("The token in X-Auth-Token is not valid (any more); get a new one from Identity")
         if caller.tenant != tenant:
             raise Forbidden(f"The token in X-Auth-Token is not for tenant {tenant}")
         if self.roles.rights_of(caller) < needed:
             names = ", ".join(self.roles.sufficient(needed))
-            raise Forbidden(f"The token in X-Auth-Token has none of the roles that may do this in tenant {tenant}: {names}")
+            raise Forbidden(f"The token in X-Auth-Token has none of the roles that may do this: {names}")
 
     async def _caller(self, tenant: str, token: str) -> Caller | None:
         try:

@@ -1,5 +1,6 @@
-"""What the service says about itself: its limits, and whether it can work. (docs/api.md, "Limits", "Health".)"""
+"""What the service says about itself: its limits, whether it can work, and its API. (docs/api.md, from "Limits" on.)"""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -14,7 +15,9 @@ from otter.rest.errors import RETRY_AFTER
 NAMESPACE = "http://docs.openstack.org/common/api/v1.0"
 
 
-def about_routes(app: Klein, limits: Limits, health: Callable[[], dict[str, Any]]) -> None:
+def about_routes(app: Klein, limits: Limits, health: Callable[[], dict[str, Any]], description: dict[str, Any]) -> None:
+    """:param description: of the whole API."""
+    described = json.dumps(description).encode()
     absolute = {
         "maxGroups": limits.groups,
         "maxPoliciesPerGroup": limits.policies_per_group,
@@ -34,6 +37,11 @@ def about_routes(app: Klein, limits: Limits, health: Callable[[], dict[str, Any]
         if not document["healthy"]:
             request.setHeader("retry-after", RETRY_AFTER)
         return answer(request, 200 if document["healthy"] else 503, document)
+
+    @app.route("/openapi.json", methods=["GET"])
+    async def show_description(request: IRequest) -> bytes:
+        request.setResponseCode(200)
+        return described
 
     @app.route("/", methods=["GET"])
     async def root(request: IRequest) -> bytes:

@@ -23,6 +23,8 @@ ANSWERS = {
     errors.InvalidLaunchConfiguration: (400, "InvalidLaunchConfiguration"),
     errors.InvalidQueryArgument: (400, "InvalidQueryArgument"),
     errors.InvalidIdempotencyKey: (400, "InvalidIdempotencyKey"),
+    errors.InvalidCredentials: (401, "InvalidCredentials"),
+    errors.Forbidden: (403, "Forbidden"),
     errors.CannotExecutePolicy: (403, "CannotExecutePolicyError"),
     errors.BelowMinEntities: (403, "CannotDeleteServerBelowMinError"),
     errors.GroupPaused: (403, "GroupPausedError"),
@@ -54,6 +56,8 @@ def refuse(request: IRequest, failure: Failure) -> bytes:
     status, kind = ANSWERS[failure.type]
     if status == 503:
         request.setHeader("retry-after", RETRY_AFTER)
+    if status == 401:
+        request.setHeader("www-authenticate", "Keystone")
     return answer(request, status, error_document(status, kind, str(failure.value)))
 
 

@@ -5,6 +5,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, TypeChecker
 from jsonschema.validators import extend
 
+from otter.rest import examples
+
 
 def is_integer(_: TypeChecker, value: Any) -> bool:
     """``3.0`` is a number, but no integer: clients read back what they sent, in value and type."""
@@ -140,11 +142,41 @@ GROUP = closed(
 )
 WEBHOOK = closed({"name": NAME, "metadata": METADATA})
 NEW_WEBHOOK = closed({"name": NAME}, {"metadata": METADATA})
+POLICIES = array(POLICY, 1, 100)
+WEBHOOKS = array(NEW_WEBHOOK, 1, 100)
+
+GROUP |= {"examples": examples.GROUPS}
+CONFIG |= {"examples": [examples.CONFIG]}
+LAUNCH |= {"examples": examples.LAUNCHES}
+POLICY |= {"examples": examples.POLICIES}
+POLICIES |= {"examples": [examples.POLICIES]}
+WEBHOOK |= {"examples": [examples.WEBHOOK]}
+WEBHOOKS |= {"examples": [examples.NEW_WEBHOOKS]}
+
+NAMED = {
+    "NewGroup": GROUP,
+    "NewGroupConfiguration": NEW_CONFIG,
+    "GroupConfiguration": CONFIG,
+    "LaunchConfiguration": LAUNCH,
+    "LaunchServer": LAUNCH_ARGS,
+    "Server": SERVER,
+    "LoadBalancer": BALANCER,
+    "LaunchStack": LAUNCHES["launch_stack"],
+    "Stack": STACK,
+    "NewPolicy": POLICY,
+    "NewPolicies": POLICIES,
+    "Schedule": SCHEDULE,
+    "ReplacedWebhook": WEBHOOK,
+    "NewWebhook": NEW_WEBHOOK,
+    "NewWebhooks": WEBHOOKS,
+    "Metadata": METADATA,
+}
+"""What the description of the API calls them. (``rest.openapi``.)"""
 
 GROUP_BODY = Validator(GROUP)
 CONFIG_BODY = Validator(CONFIG)
 LAUNCH_BODY = Validator(LAUNCH)
 POLICY_BODY = Validator(POLICY)
-POLICIES_BODY = Validator(array(POLICY, 1, 100))
+POLICIES_BODY = Validator(POLICIES)
 WEBHOOK_BODY = Validator(WEBHOOK)
-WEBHOOKS_BODY = Validator(array(NEW_WEBHOOK, 1, 100))
+WEBHOOKS_BODY = Validator(WEBHOOKS)

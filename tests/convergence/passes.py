@@ -11,7 +11,7 @@ from otter.convergence.iterate import Pass
 from otter.domain.group import Status
 from otter.store.sqlite.database import Inline
 from otter.store.sqlite.store import SQLiteStore
-from tests.worlds import GROUP_ID, ToyCloud, a_group
+from tests.worlds import GROUP_ID, Even, ToyCloud, a_group
 
 QUOTA = ApiError(403, '{"forbidden": {"message": "Quota exceeded for ram: Requested 1"}}')
 
@@ -26,7 +26,7 @@ class PassTestCase(SynchronousTestCase):
         self.begin_process()
 
     def begin_process(self):
-        self.run_pass = Pass(self.store, self.cloud, self.clock, monotonic=self.clock.seconds, chance=lambda: 0.5)
+        self.run_pass = Pass(self.store, self.cloud, self.clock, monotonic=self.clock.seconds, random=Even())
 
     def now(self, coroutine):
         return self.successResultOf(ensureDeferred(coroutine))

@@ -35,7 +35,7 @@ from tests.convergence.promises import (
     waiting,
     working,
 )
-from tests.worlds import GROUP_ID, ToyCloud, a_group
+from tests.worlds import GROUP_ID, Even, ToyCloud, a_group
 
 LOCKED = ApiError(
     422, "{\"message\": \"Load Balancer '7' has a status of 'PENDING_UPDATE' and is considered immutable\"}"
@@ -177,9 +177,8 @@ class Story:
             self.clock,
             epoch=next(numbers),
             monotonic=self.clock.seconds,
-            random_name=lambda: f"as{next(numbers)}",
-            random_id=lambda: f"create-{next(numbers)}",
-            chance=lambda: 0.5,
+            random=Even(next(numbers)),
+            new_id=lambda: f"create-{next(numbers)}",
         )
 
     def group(self) -> Group:

@@ -11,6 +11,7 @@ from tests.rig.mimic import Cloud
 from tests.rig.otter import Otter, url_of
 from tests.rig.processes import Process
 from tests.rig.proxying import Proxy, start_proxy
+from tests.rig.tokens import Tokens
 from tests.walks.api import Api
 from tests.walks.street import SharedOtter, shared_street
 from tests.walks.weather import begin_storm
@@ -123,3 +124,40 @@ def api(otter, tenant):
 def group(api):
     """A group without servers, as it was answered to its creation."""
     return api.create_group()
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    """Issues and revokes tokens, at the Identity that ``guarded`` sees."""
+    proxy = start_proxy(tmp_path_factory.mktemp("tokens"))
+    yield Tokens(proxy)
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded(street, tokens, tmp_path_factory):
+    """An otter that looks at tokens itself, and remembers for two seconds what Identity said of them."""
+    identity_url = tokens.proxy.forward_identity(street.identity_url)
+    auth = {"mode": "identity", "cache_ttl": 2}
+    otter = Otter(tmp_path_factory.mktemp("guarded"), identity_url, auth=auth)
+    otter.start()
+    yield otter
+    otter.kill()
+
+
+@pytest.fixture
+def guard(street, tmp_path):
+    """Starts an otter of this test's own that looks at tokens, with this in ``auth``: it, and the tokens that it sees."""
+    started = []
+
+    def start(**auth):
+        gateway = start_proxy(tmp_path)
+        started.append(gateway.process)
+        identity_url = gateway.forward_identity(street.identity_url)
+        otter = Otter(tmp_path / "guard", identity_url, auth={"mode": "identity", **auth})
+        started.append(otter)
+        return otter.start(), Tokens(gateway)
+
+    yield start
+    for process in reversed(started):
+        process.kill()
