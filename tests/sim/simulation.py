@@ -1,0 +1,219 @@
+"""A world, and in it a process that runs otter's own code: one thread, simulated time, and chance that comes from a seed."""
+
+from collections import deque
+from collections.abc import Callable
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import IService
+
+from otter.config import Config, read
+from otter.coordination.local import LocalMarks
+from otter.daemon import Outside, furnish, make_cloud
+from otter.domain.group import Group, GroupId
+from otter.domain.webhook import ServiceKeys
+from otter.rest.app import Operations
+from otter.store.sqlite.database import Inline, connect
+from otter.store.sqlite.store import SQLiteStore
+from tests.sim.network import Client, Network
+from tests.sim.plan import BALANCERS, CLIMATES, TENANTS, Plan
+from tests.sim.store import Disk, DistantStore
+from tests.sim.time import ProcessClock, Time
+from tests.sim.world.answers import Nature
+from tests.sim.world.clb import CloudLoadBalancers
+from tests.sim.world.identity import Identity
+from tests.sim.world.nova import Nova
+from tests.sim.world.rackconnect import RackConnect
+
+KEYS = ServiceKeys({"k1": b"1" * 32}, "k1")
+CATALOG = {"cloudServersOpenStack": "nova", "cloudLoadBalancers": "clb", "rackconnect": "rackconnect"}
+REMEMBERED = 4000
+"""Lines of the trace that are kept."""
+
+
+@define(eq=False)
+class Trace:
+    """Everything that a process did to the world, and what happened to it, in order. The digest stands for all of it."""
+
+    lines: deque[str] = field(factory=lambda: deque(maxlen=REMEMBERED))
+    digest: Any = field(factory=sha256)
+    length: int = 0
+
+    def add(self, now: float, line: str) -> None:
+        whole = f"{now:.4f} {line}"
+        self.lines.append(whole)
+        self.digest.update(whole.encode())
+        self.length += 1
+
+
+@define(eq=False)
+class Hints:
+    """``LocalMarks`` of which some get lost, or come late, or twice. :ivar mood: "", "lost", "late" or "doubled"."""
+
+    clock: ProcessClock
+    mood: Callable[[], str]
+    marks: LocalMarks = field(factory=LocalMarks)
+
+    async def mark(self, group_id: GroupId) -> None:
+        mood = self.mood()
+        if mood == "lost":
+            return
+        if mood == "late":
+            self.clock.callLater(7.0, lambda: self._pass_on(group_id))
+            return
+        for _ in range(2 if mood == "doubled" else 1):
+            self._pass_on(group_id)
+
+    def subscribe(self, wake: Callable[[GroupId], None]) -> None:
+        self.marks.subscribe(wake)
+
+    def _pass_on(self, group_id: GroupId) -> None:
+        for wake in self.marks._wakes:
+            wake(group_id)
+
+
+@define(eq=False)
+class Process:
+    """One life of otter."""
+
+    clock: ProcessClock
+    operations: Operations
+    services: list[IService]
+
+    def start(self) -> None:
+        for service in self.services:
+            service.startService()
+
+    def stop(self) -> None:
+        for service in reversed(self.services):
+            service.stopService()
+
+
+@define(eq=False)
+class Simulation:
+    """
+    :ivar effects: how many things processes have done to the world so far.
+    :ivar dies_at: the effect that the process does not outlive; None if it does outlive all.
+    :ivar hints: what becomes of hints at this moment.
+    :ivar requests: how many of them there were, by "<service> reads" and "<service> changes".
+    """
+
+    plan: Plan
+    trace: Trace = field(factory=Trace)
+    time: Time = field(factory=Time)
+    effects: int = 0
+    dies_at: int | None = None
+    hints: str = ""
+    requests: dict[str, int] = field(factory=dict)
+    on_effect: list[Callable[[str], None]] = field(factory=list)
+    on_death: list[Callable[[], None]] = field(factory=list)
+    process: Process | None = None
+    config: Config = field(init=False)
+    network: Network = field(init=False)
+    disk: Disk = field(init=False)
+    nova: Nova = field(init=False)
+    clb: CloudLoadBalancers = field(init=False)
+    rackconnect: RackConnect = field(init=False)
+    identity: Identity = field(init=False)
+    pools: dict[str, str] = field(init=False, factory=dict)
+    _connection: Any = field(init=False, factory=lambda: connect(":memory:"))
+    _lives: int = field(init=False, default=0)
+    _ahead: float = field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        document = {
+            "identity": {"url": "http://sim/identity/v2.0", "username": "otter", "password_env": "P"},
+            "region": "ORD",
+            **{key: value for key, value in CLIMATES[self.plan.climate].config.items() if key != "identity"},
+        }
+        document["identity"] |= CLIMATES[self.plan.climate].config.get("identity", {})
+        self.config = read(Config, document, "")
+        nature = Nature(lambda: self.time.now, self.time.later, self.chance("cloud"))
+        self.identity = Identity(nature, {name: f"http://sim/{service}" for name, service in CATALOG.items()})
+        self.nova = Nova(nature)
+        self.clb = CloudLoadBalancers(nature, works=self._works)
+        self.rackconnect = RackConnect(nature, exists=lambda _, server_id: self.nova.server(server_id) is not None)
+        services = {
+            "nova": self.nova.answer,
+            "clb": self.clb.answer,
+            "rackconnect": self.rackconnect.answer,
+        }
+        self.network = Network(self.time, self.chance("network"), services, self.identity)
+        self.disk = Disk(self.chance("disk"))
+        for tenant in TENANTS:
+            for lb_id in BALANCERS:
+                self.clb.create(tenant, balancer_of(tenant, lb_id), limit=60)
+            self.pools[tenant] = self.rackconnect.create_pool(tenant)
+
+    def chance(self, name: str) -> Random:
+        return Random(f"{name} {self.plan.seed}")
+
+    # Processes
+
+    def begin_process(self) -> Process:
+        """A process on the same disk; otter's own wiring."""
+        self._lives += 1
+        clock = ProcessClock(self.time, self._ahead)
+        store = DistantStore(SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(clock, what))
+        client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
+        outside = Outside(clock, client, self.chance(f"process {self._lives}"), clock.monotonic)
+        cloud = make_cloud(self.config, "password", outside)
+        hints = Hints(clock, lambda: self.hints)
+        operations, services = furnish(self.config, store, cloud, KEYS, hints, outside)  # type: ignore[arg-type]
+        self.process = Process(clock, operations, services)
+        self.process.start()
+        return self.process
+
+    def die(self) -> None:
+        """As by SIGKILL. What was on its way to a service arrives all the same."""
+        if self.process is not None:
+            self.trace.add(self.time.now, "the process dies")
+            self.process.clock.die()
+            self.process = None
+            for listener in self.on_death:
+                listener()
+
+    def set_clock(self, seconds: float) -> None:
+        """Of the machine that processes run on, forward or back."""
+        self._ahead += seconds
+        if self.process is not None:
+            self.process.clock.jump(seconds)
+
+    def effect(self, clock: ProcessClock, what: str) -> bool:
+        """A process does something to the world. Whether it lives on."""
+        if clock.dead:
+            return False
+        self.effects += 1
+        self.trace.add(self.time.now, what)
+        for listener in self.on_effect:
+            listener(what)
+        if self.dies_at is not None and self.effects >= self.dies_at:
+            self.dies_at = None
+            self.die()
+        return not clock.dead
+
+    # The truth
+
+    def group(self, group_id: GroupId) -> Group | None:
+        """As it is stored."""
+        return self.stored_groups().get(group_id)
+
+    def stored_groups(self) -> dict[GroupId, Group]:
+        from otter.store.sqlite.store import COLUMNS, group_of
+
+        rows = self._connection.execute(f"SELECT {COLUMNS} FROM groups ORDER BY tenant, id").fetchall()
+        return {group.id: group for group in map(group_of, rows)}
+
+    def _works(self, address: str) -> bool:
+        return any(
+            server.address == address and server.status == "ACTIVE"
+            for tenant in TENANTS
+            for server in self.nova.servers(tenant)
+        )
+
+
+def balancer_of(tenant: str, lb_id: str) -> str:
+    """Ids of balancers are numbers, and no two tenants have the same."""
+    return f"{TENANTS.index(tenant) + 1}{lb_id}"
