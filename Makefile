@@ -9,7 +9,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types crash-points bench clean
+.PHONY: help setup run cloud serve demo test lint types rows crash-points bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -48,6 +48,9 @@ test: setup ## everything that can be tested on this machine
 
 lint: setup ## style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+rows: setup ## run what docs/compatibility.md names, and fail for a row that no test shows
+	@exec $(BIN)/python scripts/rows.py
 
 crash-points: setup ## kill otter at every changing request of the demo's story, before and after
 	@exec $(BIN)/python -m tests.crash_points

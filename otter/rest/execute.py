@@ -1,7 +1,7 @@
 """Executing policies: by the group's owner, and by whoever knows a webhook's URL. (docs/api.md, "Executing a policy".)"""
 
 import re
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote
 
 from klein import Klein
 from twisted.internet.defer import ensureDeferred
@@ -10,19 +10,16 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
-from werkzeug.exceptions import NotFound
 
 from otter.domain.errors import InvalidIdempotencyKey, OtterError, StoreUnavailable
 from otter.domain.group import GroupId
 from otter.operations.policies import Policies
 from otter.rest.bodies import answer
-from otter.rest.errors import apologise, no_such_route, refuse, refuse_method
+from otter.rest.errors import apologise, refuse, refuse_method
 from otter.rest.headers import idempotency_key
 from otter.rest.site import note_owner
 
 log = Logger()
-SHARED = b"/v1.0/execute/"
-"""No tenant has this name: what is below is open to everybody."""
 CAPABILITY_URL = re.compile(rb"/v1\.0/execute/[^/]+/([^/]+)/?")
 
 
@@ -50,11 +47,7 @@ class CapabilityUrls(Resource):
     def render(self, request: Request) -> bytes | int:
         found = CAPABILITY_URL.fullmatch(request.path)
         if found is None:
-            return (
-                no_such_route(request, Failure(NotFound()))
-                if leads_nowhere(request.path)
-                else self.rest.render(request)
-            )
+            return self.rest.render(request)
         if request.method != b"POST":
             return refuse_method(request, ["POST"])
         ensureDeferred(self._answer(request, unquote(found[1].decode())))
@@ -84,12 +77,6 @@ class CapabilityUrls(Resource):
             # The caller is anonymous: nothing may tell them whether the capability exists, or what became of the policy.
             log.info("webhook-refused", reason=type(refusal).__name__)
         return answer(request, 202)
-
-
-def leads_nowhere(path: bytes) -> bool:
-    """Whether the routes must not even see the path: to them slashes are slashes, quoted ones and those in front too."""
-    plain = unquote_to_bytes(path)
-    return b"//" in plain or b"%2f" in path.lower() or (plain + b"/").startswith(SHARED)
 
 
 def valid_key(request: Request) -> str | None:

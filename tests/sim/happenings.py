@@ -47,6 +47,7 @@ class Owned:
     :ivar policies: by their names. :ivar hooks: a webhook for each.
     :ivar asked: what may have changed its desired capacity.
     :ivar let_go: server id -> the metadata that it is to keep.
+    :ivar perhaps_let_go: ids of servers of which nobody knows whether they were.
     :ivar evicted: ids of servers whose end was asked for.
     :ivar invalid: the launch configuration is one that Nova refuses.
     """
@@ -58,6 +59,7 @@ class Owned:
     hooks: dict[str, Webhook] = field(factory=dict)
     asked: list[Asked] = field(factory=list)
     let_go: dict[str, dict[str, str]] = field(factory=dict)
+    perhaps_let_go: set[str] = field(factory=set)
     evicted: set[str] = field(factory=set)
     deleted: bool = False
     invalid: bool = False
@@ -103,9 +105,7 @@ class Users:
         plan = group.plan
         least, most = plan.least, plan.most
         config = {"name": group.name, "cooldown": 0, "minEntities": least, "maxEntities": most}
-        policies = [
-            {"name": name, "cooldown": 0, "type": "webhook", "change": step} for name, step in STEPS.items()
-        ]
+        policies = [{"name": name, "cooldown": 0, "type": "webhook", "change": step} for name, step in STEPS.items()]
         launch = launch_of(self.simulation, plan)
         while group.id is None:
             made = await self.ask("create", lambda it: it.groups.create(plan.tenant, config, launch, policies))
@@ -249,7 +249,7 @@ class Users:
         elif isinstance(answer, OtterError) and not isinstance(answer, StoreUnavailable):
             asked.told = "no"
         else:
-            group.let_go.setdefault(server.id, kept) if not purge else None
+            group.perhaps_let_go |= set() if purge else {server.id}
 
     async def _ask_of(self, which: int, what: str, request: Callable[[Operations, GroupId], Coroutine]) -> Any:
         group_id = self.groups[which].id

@@ -169,9 +169,7 @@ class Client:
         )
         return waiting
 
-    def _arrive(
-        self, waiting: Deferred, service: str, ask: Ask, token: str, fault: Fault | None, label: str
-    ) -> None:
+    def _arrive(self, waiting: Deferred, service: str, ask: Ask, token: str, fault: Fault | None, label: str) -> None:
         network, kind = self.network, fault.kind if fault else ""
         if kind == "request lost":
             return
@@ -230,13 +228,17 @@ def instead(kind: str, seconds: float) -> Answer | None:
         case "503 page before":
             return Answer(503, PAGE, wait)
         case "500":
-            return Answer(500, {"computeFault": {"code": 500, "message": "The server has either erred or is incapable"}})
+            return Answer(
+                500, {"computeFault": {"code": 500, "message": "The server has either erred or is incapable"}}
+            )
         case "408":
             return Answer(408, PAGE)
         case "409":
             return Answer(409, {"conflictingRequest": {"code": 409, "message": "Try again"}})
         case "413":
-            return Answer(413, {"overLimit": {"code": 413, "message": "This request was rate-limited.", "retryAfter": seconds}})
+            return Answer(
+                413, {"overLimit": {"code": 413, "message": "This request was rate-limited.", "retryAfter": seconds}}
+            )
         case "429":
             return Answer(429, {"overLimit": {"code": 429, "message": "Too many requests"}}, wait)
         case "401":

@@ -91,7 +91,8 @@ class Oracles:
         before = server.metadata_before or {}
         if server.id in self.hands.touched:
             return
-        require(GROUP_KEY in before, "other people's metadata are left alone")
+        owned = [owned for owned in self.users.groups if server.id in {*owned.let_go, *owned.perhaps_let_go}]
+        require(GROUP_KEY in before or owned, "other people's metadata are left alone")
         theirs = {key: value for key, value in before.items() if not key.startswith(OUR_KEYS)}
         still = {key: value for key, value in server.metadata.items() if not key.startswith(OUR_KEYS)}
         require(theirs == still, "what is not otter's is kept")
@@ -144,6 +145,8 @@ class Oracles:
             for problem in (self.wrong_with(group), self.wrong_behind_balancers(group)):
                 if problem:
                     return f"{group.id.group}: {problem}"
+        if self.simulation.has_events_to_come():
+            return "a schedule is still to come"
         return self.left_behind()
 
     def wrong_with(self, group: Group) -> str:

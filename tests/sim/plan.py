@@ -157,7 +157,12 @@ def draw_happening(random: Random, climate: str, groups: Sequence[GroupPlan]) ->
     match kind:
         case "execute":
             way = random.choice(["id", "hook", "key", "key"])
-            return "execute", (group, random.choice(["up", "up", "down", "down", "two"]), way, random.choice([1, 1, 2, 4]))
+            return "execute", (
+                group,
+                random.choice(["up", "up", "down", "down", "two"]),
+                way,
+                random.choice([1, 1, 2, 4]),
+            )
         case "owner":
             return draw_request(random, group, groups[group])
         case "schedule":
@@ -172,7 +177,18 @@ def draw_happening(random: Random, climate: str, groups: Sequence[GroupPlan]) ->
             return "change_node", (tenant, random.choice(BALANCERS), which, verb)
         case "nova":
             habit = random.choice(
-                ["slow", "failing", "hanging", "lag", "stale_replica", "pages", "missing", "quota", "metadata", "lingering"]
+                [
+                    "slow",
+                    "failing",
+                    "hanging",
+                    "lag",
+                    "stale_replica",
+                    "pages",
+                    "missing",
+                    "quota",
+                    "metadata",
+                    "lingering",
+                ]
             )
             return "nova", (tenant, habit, lasting)
         case "balancer":

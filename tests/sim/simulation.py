@@ -156,7 +156,9 @@ class Simulation:
         """A process on the same disk; otter's own wiring."""
         self._lives += 1
         clock = ProcessClock(self.time, self._ahead)
-        store = DistantStore(SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(clock, what))
+        store = DistantStore(
+            SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(clock, what)
+        )
         client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
         outside = Outside(clock, client, self.chance(f"process {self._lives}"), clock.monotonic)
         cloud = make_cloud(self.config, "password", outside)
@@ -205,6 +207,10 @@ class Simulation:
 
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM groups ORDER BY tenant, id").fetchall()
         return {group.id: group for group in map(group_of, rows)}
+
+    def has_events_to_come(self) -> bool:
+        """Whether a policy is going to be executed by itself."""
+        return bool(self._connection.execute("SELECT 1 FROM policies WHERE due IS NOT NULL").fetchall())
 
     def _works(self, address: str) -> bool:
         return any(

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.walks.api import link
-from tests.walks.documents import config, policy
+from tests.walks.documents import config, group_body, policy
 
 NOBODY = "0" * 64
 
@@ -119,6 +119,17 @@ def test_row_68_a_token_does_not_matter(api, armed, token):
     assert api.desired(group) == 1
 
 
+def test_row_69_a_capability_survives_the_replacement_of_its_webhook_and_of_its_policy(api, armed):
+    group, up, hook = armed
+    for size, (url, document) in enumerate(
+        [(link(hook), {"name": "other", "metadata": {"k": "v"}}), (link(up), policy(name="other"))], start=1
+    ):
+        assert api("PUT", url, document).status == 204
+        assert link(api("GET", link(hook)).document["webhook"], "capability") == link(hook, "capability")
+        assert api("POST", link(hook, "capability")).status == 202
+        assert api.desired(group) == size
+
+
 @pytest.mark.parametrize(
     "change", [str.upper, lambda text: text[:-1], lambda text: text + "0", lambda text: text[::-1]]
 )
@@ -138,6 +149,14 @@ def test_an_odd_capability_is_answered_like_any_other(api, otter, odd):
 def test_a_capability_that_is_no_utf_8_is_answered_like_any_other(api, otter):
     answer = api("POST", f"{otter.root}/execute/1/%ff%fe")
     assert (answer.status, answer.body, answer.headers["content-type"]) == (202, b"", "application/json")
+
+
+@pytest.mark.parametrize("path", ["/v1.0/execute", "/v1%2E0/%65xecute"])
+@pytest.mark.parametrize("below", ["/groups", "/limits", "/groups/x/state", "", "/", "/1/2/3"])
+def test_no_tenant_is_called_execute_for_everybody_may_ask_there(otter, api, path, below):
+    url = otter.root.removesuffix("/v1.0") + path + below
+    assert api("GET", url).refusal == (404, "NotFound")
+    assert api("POST", url, group_body()).refusal == (404, "NotFound")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])

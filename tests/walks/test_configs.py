@@ -99,7 +99,7 @@ def test_a_new_name_is_shown_in_the_state(api, group):
     assert api("GET", "/groups").document["groups"][0]["state"]["name"] == "other"
 
 
-def test_raising_the_minimum_raises_desired_at_once(api, group):
+def test_row_59_raising_the_minimum_raises_desired_at_once(api, group):
     assert api("PUT", link(group) + "config", config(minEntities=2)).status == 204
     assert api.desired(group) == 2
 

@@ -45,7 +45,7 @@ def nothing_is_left(otter, cloud, group, lb_id=None):
         assert len(cloud.servers()) == 1
 
 
-def test_a_group_deleted_while_its_servers_build_leaves_nothing(otter, cloud, storm, lb_id):
+def test_row_54_a_group_deleted_while_its_servers_build_leaves_nothing(otter, cloud, storm, lb_id):
     first(cloud, "build", {"duration": NEVER}, 3)
     storm()
     group = otter.create_group(cloud.tenant, 3, lb_ids=[lb_id])
@@ -55,7 +55,7 @@ def test_a_group_deleted_while_its_servers_build_leaves_nothing(otter, cloud, st
     assert len(born(cloud, group)) == 3
 
 
-def test_a_group_deleted_while_its_servers_are_asked_for_leaves_nothing(otter, cloud, proxy):
+def test_row_54_a_group_deleted_while_its_servers_are_asked_for_leaves_nothing(otter, cloud, proxy):
     proxy.add(delay(1.5), tenant=cloud.tenant, operation="create_server")
     group = otter.create_group(cloud.tenant, 3)
     until(lambda: proxy.counts(cloud.tenant)["nova"].get("create_server") == 3, saying="the servers are asked for")
@@ -64,7 +64,7 @@ def test_a_group_deleted_while_its_servers_are_asked_for_leaves_nothing(otter, c
     nothing_is_left(otter, cloud, group)
 
 
-def test_a_group_deleted_in_full_service_leaves_nothing(otter, cloud, storm, lb_id):
+def test_row_54_a_group_deleted_in_full_service_leaves_nothing(otter, cloud, storm, lb_id):
     group = grown(otter, cloud, 3, lb_ids=[lb_id], policies=[{"name": "up", "change": 1}])
     assert recorded(otter.store, group)
     storm()
@@ -73,7 +73,7 @@ def test_a_group_deleted_in_full_service_leaves_nothing(otter, cloud, storm, lb_
     assert otter.hit(group.webhooks["up"]) == 202
 
 
-def test_a_group_without_room_for_servers_may_be_deleted_at_once(otter, cloud, lb_id):
+def test_row_52_a_group_without_room_for_servers_may_be_deleted_at_once(otter, cloud, lb_id):
     group = grown(otter, cloud, 2, lb_ids=[lb_id])
     otter.resize(group.url, 0, 0)
     otter.delete(group.url, force=False)

@@ -55,6 +55,25 @@ def test_ids_are_compared_exactly(api, group):
     assert api("GET", f"/groups/{group['id'][:-1]}").refusal == (404, "NoSuchScalingGroupError")
 
 
+@pytest.mark.parametrize("name", ["groups", "config", "launch", "policies", "policy", "webhooks", "webhook"])
+def test_row_4_a_document_that_is_refused_is_not_sent_back(api, group, name):
+    [up] = api.create(link(group) + "policies", policy())
+    [hook] = api.create(link(up) + "webhooks", {"name": "hook"})
+    bad = {"name": ""}
+    for method, url, body in {
+        "groups": [("POST", "/groups", {"groupConfiguration": bad, "launchConfiguration": launch()})],
+        "config": [("PUT", link(group) + "config", bad)],
+        "launch": [("PUT", link(group) + "launch", bad)],
+        "policies": [("POST", link(group) + "policies", [bad]), ("GET", link(group) + "policies?limit=x", None)],
+        "policy": [("PUT", link(up), bad)],
+        "webhooks": [("POST", link(up) + "webhooks", [bad]), ("GET", link(up) + "webhooks?limit=x", None)],
+        "webhook": [("PUT", link(hook), bad)],
+    }[name]:
+        answer = api(method, url, body)
+        assert answer.refusal[0] == 400
+        assert answer.document.keys() == {"error"}
+
+
 @pytest.mark.parametrize("path", ["", "/", "/nothing", "/groups/g/nothing", "/groups/g/policies/p/nothing", "/execute"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_row_4_a_path_that_leads_nowhere_is_not_found(api, method, path):

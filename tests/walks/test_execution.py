@@ -209,6 +209,7 @@ def test_row_74_deleting_a_policy_does_not_cancel_what_it_did(api, group):
     assert api.execute(up) == 202
     assert api("DELETE", link(up)).status == 204
     assert api.desired(group) == 1
+    until(lambda: api.state(group)["activeCapacity"] == 1, seconds=30)
 
 
 def test_a_replaced_rule_is_the_one_that_counts(api, group):

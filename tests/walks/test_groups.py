@@ -21,7 +21,7 @@ def test_a_new_group_shows_everything_about_itself(api):
     ]
 
 
-def test_a_new_group_is_shown_as_it_was_born_and_then_with_its_least_size(api):
+def test_row_59_a_new_group_is_shown_as_it_was_born_and_then_with_its_least_size(api):
     group = api.create_group(minEntities=1)
     capacities = {"desiredCapacity": 0, "activeCapacity": 0, "pendingCapacity": 0}
     generations = {"generation": 1, "converged_generation": 0}
@@ -75,12 +75,21 @@ def test_row_22_a_fresh_group_has_no_policies_and_a_fresh_policy_no_webhooks(api
 
 
 def test_row_60_active_and_pending_add_up_to_desired(api):
-    group = api.create_group(minEntities=1)
-    for _ in range(10):
-        state = api.state(group)
-        assert state["activeCapacity"] == len(state["active"])
-        assert state["activeCapacity"] + state["pendingCapacity"] == state["desiredCapacity"] == 1
-        assert "errors" not in state
+    group = api.create_group(policy(desiredCapacity=3), policy(desiredCapacity=1), minEntities=1)
+    more, fewer = group["scalingPolicies"]
+
+    def adds_up(size):
+        listed = api("GET", "/groups").document["groups"][0]["state"]
+        for state in (api.state(group), api("GET", link(group)).document["group"]["state"], listed):
+            assert state["activeCapacity"] == len(state["active"])
+            assert state["activeCapacity"] + state["pendingCapacity"] == state["desiredCapacity"] == size
+            assert "errors" not in state
+        return state["activeCapacity"] == size
+
+    until(lambda: adds_up(1), seconds=30)
+    for each, size in ((more, 3), (fewer, 1)):
+        assert api.execute(each) == 202
+        until(lambda expected=size: adds_up(expected), seconds=30)
 
 
 def test_a_list_of_groups_shows_id_links_and_state(api, group):
@@ -108,9 +117,11 @@ def test_a_tenant_sees_only_its_own_groups(api, otter, group):
 @pytest.mark.parametrize("value", ["None", "False", "15", "Tr@%25", "", "1"])
 def test_row_21_a_manifest_has_no_webhooks_unless_they_are_asked_for(api, value):
     group = api.create_group(policy())
-    shown = api("GET", f"{link(group)}?webhooks={value}")
-    assert shown.status == 200
-    assert shown.document["group"]["scalingPolicies"] == group["scalingPolicies"]
+    api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
+    for query in ("", f"?webhooks={value}"):
+        shown = api("GET", link(group) + query)
+        assert shown.status == 200
+        assert shown.document["group"]["scalingPolicies"] == group["scalingPolicies"]
 
 
 @pytest.mark.parametrize("value", ["true", "True", "TRUE", "tRuE"])
@@ -123,7 +134,7 @@ def test_row_21_a_manifest_has_webhooks_when_they_are_asked_for(api, value):
     assert shown["scalingPolicies"] == [{**up, "webhooks": [hook], "webhooks_links": links}]
 
 
-def test_row_19_and_20_a_manifest_shows_100_policies_of_25_webhooks_each(api):
+def test_rows_19_and_20_a_manifest_shows_100_policies_of_25_webhooks_each(api):
     group = api.create_group()
     policies = api.create(link(group) + "policies", *[policy(name=f"p{number}") for number in range(100)])
     for each in policies:

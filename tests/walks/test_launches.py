@@ -84,6 +84,7 @@ BAD = [
     launch([LB | {"type": ""}]),
     launch([LB | {"type": None}]),
     launch([LB | {"type": "Unknown"}]),
+    launch([{"type": "RackConnectV3", "loadBalancerId": "b1f9c7de-0b7e-4d0f-8a43-9d2a5f1c7e90", "port": 80}]),
     launch([LB | {"port": "80"}]),
     launch([LB | {"port": 80.0}]),
     launch([LB | {"loadBalancerId": 1.5}]),

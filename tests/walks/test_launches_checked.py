@@ -100,8 +100,10 @@ def test_row_46_servers_are_made_without_a_name(otter, api, cloud):
 def test_row_47_a_key_that_does_not_exist_is_accepted_and_told_once_until_it_is_set_right(otter, cloud):
     cloud.on_create("fail", INVALID_KEY, [{"server_name": "bad-.*"}])
     group = otter.create_group(cloud.tenant, 2, name="bad", key_name="nobodys")
+    relaunch(otter, group, name="bad", key_name="nobodys-either")
     [message] = sick(otter, group)
     assert "key_name" in message
+    assert otter.state(group.url)["status"] == "ERROR"
     relaunch(otter, group, name="good")
     converge(otter, group)
     whole(otter, cloud, group, 2)

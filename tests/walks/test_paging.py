@@ -1,5 +1,6 @@
 """Lists come in pages. (Contract, 7.)"""
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -69,11 +70,20 @@ def test_row_15_a_large_limit_gives_a_whole_page(api, listing, limit):
 def test_row_15_a_whole_page_has_100_items(api, group):
     url = link(group) + "policies/"
     ids = sorted(each["id"] for each in api.create(url, *[policy()] * 100))
-    for query in ("", "?limit=101", "?limit=1000"):
+    for query in ("", "?limit=101", "?limit=1000", "?limit=100000"):
         some, [following] = page(api, url + query, "policies")
         assert some == ids
         assert following["href"] == f"{url}?limit=100&marker={ids[-1]}"
     assert page(api, following["href"], "policies") == ([], [])
+
+
+def test_row_15_there_are_never_more_than_100_items_on_a_page(api):
+    with ThreadPoolExecutor(8) as crowd:
+        ids = sorted(crowd.map(lambda _: api.create_group()["id"], range(102)))
+    for query in ("", "?limit=101", "?limit=1000", "?limit=100000"):
+        some, [following] = page(api, f"/groups{query}", "groups")
+        assert some == ids[:100]
+        assert page(api, following["href"], "groups") == (ids[100:], [])
 
 
 @pytest.mark.parametrize("limit", ["ab", "%26", "3.0", "", "1e2", "0x10", "--1", "1%202"])

@@ -115,9 +115,10 @@ def test_replacing_a_policy_keeps_its_id_its_links_and_its_webhooks(api, group):
     assert api("GET", link(up) + "webhooks").document["webhooks"] == [hook]
 
 
-def test_row_32_the_type_of_a_policy_cannot_change(api, group):
+@pytest.mark.parametrize("args", [{"cron": "* * * * *"}, {"at": "2050-05-20T06:30:00Z"}], ids=repr)
+def test_row_32_the_type_of_a_policy_cannot_change(api, group, args):
     [up] = api.create(link(group) + "policies", policy())
-    other = policy(type="schedule", args={"cron": "* * * * *"})
+    other = policy(type="schedule", args=args)
     assert api("PUT", link(up), other).refusal == (400, "ValidationError")
     assert api("GET", link(up)).document == {"policy": up}
 
@@ -139,9 +140,10 @@ def test_row_12_a_policy_is_deleted_whatever_the_query_says(api, group):
     assert api("GET", link(up)).status == 404
 
 
-def test_row_20_and_49_a_group_takes_100_policies_at_once_and_no_more(api, group):
-    api.create(link(group) + "policies", *[policy()] * 100)
-    answer = api("POST", link(group) + "policies", [policy()])
+@pytest.mark.parametrize("kind", [{}, {"type": "schedule", "args": {"cron": "0 0 1 1 *"}}], ids=["webhook", "schedule"])
+def test_rows_20_and_49_a_group_takes_100_policies_at_once_and_no_more(api, group, kind):
+    api.create(link(group) + "policies", *[policy(**kind)] * 100)
+    answer = api("POST", link(group) + "policies", [policy(**kind)])
     assert answer.refusal == (422, "PoliciesOverLimitError")
     assert "100" in answer.document["error"]["message"]
 

@@ -104,7 +104,8 @@ def test_members_do_not_drain(otter, cloud, pool_id):
     whole(otter, cloud, group, 2)
     otter.resize(group.url, 1, 1)
     in_time(lambda: len(cloud.pooled()) == 2, "one member has gone", cloud.pooled, 20)
-    assert sorted(node["condition"] for node in cloud.nodes(lb_id)) == ["DRAINING", "ENABLED"]
+    conditions = ["DRAINING", "ENABLED"]
+    in_time(lambda: sorted(n["condition"] for n in cloud.nodes(lb_id)) == conditions, "a node drains", lambda: None)
     assert len(cloud.servers(group.id)) == 2
 
 
@@ -164,6 +165,9 @@ def test_a_server_that_the_pool_cannot_reach_keeps_no_other_out(otter, cloud, pr
     sentence = refused(f"Cloud Server {unreachable} is unprocessable")
     for number in (1, *range(3, 33)):  # the second request is about the other one only
         proxy.add(sentence, tenant=cloud.tenant, operation="add_pool_nodes", nth=number)
+    blind = proxy.add(status(503), tenant=cloud.tenant, operation="list_servers")  # so that both get ready together
+    until(lambda: {each["status"] for each in cloud.servers(group.id)} == {"ACTIVE"}, 20, saying="they are ready")
+    proxy.remove(blind)
     comes_to(otter, group, "ERROR", 2, 1, 1)
     assert cloud.pooled() == {other, FOREIGN}
     [message] = sick(otter, group)

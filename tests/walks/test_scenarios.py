@@ -1,10 +1,26 @@
 """Acceptance scenarios, by their numbers: whatever happens to a group's servers, it gets back to its size, and not above."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.rig.mimic import address_of
 from tests.rig.processes import until
-from tests.walks.groups import born, converge, first, grown, ids, looks, lost, served_alone, vanished, whole
+from tests.walks.groups import (
+    born,
+    converge,
+    first,
+    grown,
+    ids,
+    in_time,
+    look_again,
+    looks,
+    lost,
+    relaunch,
+    served_alone,
+    vanished,
+    whole,
+)
 
 NEVER = 3600.0
 """Seconds that a server builds which never gets ready."""
@@ -17,6 +33,28 @@ def broken_ones(cloud, group, number, status="ERROR"):
     for server_id in broken:
         cloud.set_status(server_id, status)
     return set(broken)
+
+
+def settled(otter, group):
+    """Wait until otter has nothing left to do for the group, and will not look at it before it is asked to."""
+
+    def is_settled():
+        state = otter.state(group.url)
+        return state["converged_generation"] == state["generation"]
+
+    in_time(is_settled, "it has converged", lambda: otter.state(group.url))
+
+
+def looks_at_rest(proxy, tenant):
+    """``looks``, when a look that may have begun before is over."""
+    counts = []
+
+    def is_at_rest():
+        counts.append(looks(proxy, tenant))
+        return counts[-10:] == counts[-1:] * 10
+
+    in_time(is_at_rest, "no look is under way", lambda: counts)
+    return counts[-1]
 
 
 def test_scenario_01_servers_deleted_behind_otters_back_are_replaced(hasty, cloud):
@@ -44,34 +82,92 @@ def test_scenario_03_a_policy_takes_away_from_what_was_desired(hasty, cloud, del
     whole(hasty, cloud, group, 7 - down)
 
 
-def test_scenario_04_a_policy_refused_at_the_maximum_heals(hasty, cloud):
+def test_row_70_and_scenario_04_a_policy_refused_at_the_maximum_heals(hasty, cloud):
     group = grown(hasty, cloud, 10, policies=[{"name": "up", "change": 5}])
+    settled(hasty, group)
     gone = lost(cloud, group, 2)
     assert hasty.execute(group.policies["up"]) == 403
     assert not gone & whole(hasty, cloud, group, 10)
 
 
-def test_scenario_04_a_policy_refused_at_the_minimum_heals(hasty, cloud):
+def test_row_70_and_scenario_04_a_policy_refused_at_the_minimum_heals(hasty, cloud):
     group = grown(hasty, cloud, 4, policies=[{"name": "down", "change": -2}])
+    settled(hasty, group)
     gone = lost(cloud, group, 2)
     assert hasty.execute(group.policies["down"]) == 403
     assert not gone & whole(hasty, cloud, group, 4)
 
 
+def test_row_71_the_same_configuration_once_more_heals(hasty, cloud):
+    group = grown(hasty, cloud, 3)
+    settled(hasty, group)
+    same = hasty.ask("GET", f"{group.url}/config")["groupConfiguration"]
+    gone = lost(cloud, group, 1)
+    hasty.ask("PUT", f"{group.url}/config", same)
+    assert not gone & whole(hasty, cloud, group, 3)
+
+
 def test_scenario_05_a_new_configuration_heals(hasty, cloud):
     group = grown(hasty, cloud, 3)
+    settled(hasty, group)
     gone = lost(cloud, group, 1)
     hasty.resize(group.url, 3, 9)
     assert not gone & whole(hasty, cloud, group, 3)
 
 
-def test_a_webhook_that_comes_too_early_heals(hasty, cloud):
+def test_row_70_an_execution_that_comes_too_early_heals(hasty, cloud):
+    group = grown(hasty, cloud, 2, policies=[{"name": "up", "change": 1, "cooldown": 3600}])
+    assert hasty.execute(group.policies["up"]) == 202
+    whole(hasty, cloud, group, 3)
+    settled(hasty, group)
+    gone = lost(cloud, group, 1)
+    assert hasty.execute(group.policies["up"]) == 403
+    assert not gone & whole(hasty, cloud, group, 3)
+
+
+def test_row_70_a_webhook_that_comes_too_early_heals(hasty, cloud):
     group = grown(hasty, cloud, 2, policies=[{"name": "up", "change": 1, "cooldown": 3600}])
     assert hasty.hit(group.webhooks["up"]) == 202
     whole(hasty, cloud, group, 3)
+    settled(hasty, group)
     gone = lost(cloud, group, 1)
     assert hasty.hit(group.webhooks["up"]) == 202
     assert not gone & whole(hasty, cloud, group, 3)
+
+
+def test_row_72_bounds_remove_servers_only_if_there_are_more_than_the_most(hasty, cloud, proxy):
+    group = grown(hasty, cloud, 3)
+    members = ids(cloud.servers(group.id))
+    hasty.resize(group.url, 0, 10)
+    look_again(hasty, proxy, group)
+    assert whole(hasty, cloud, group, 3) == members
+    hasty.resize(group.url, 0, 2)
+    assert whole(hasty, cloud, group, 2) < members
+
+
+def made_before_now(cloud, group):
+    """Wait until whatever is made from now on is younger than the group's servers. Nova's times are whole seconds."""
+    latest = max(server["created"] for server in cloud.servers(group.id))
+    until(lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" > latest, saying="a second is over")
+
+
+def test_row_73_a_new_launch_configuration_is_for_new_servers_and_the_oldest_go_first(hasty, cloud, proxy):
+    policies = [{"name": "up", "change": 1}, {"name": "down", "change": -1}]
+    group = grown(hasty, cloud, 2, policies=policies, metadata={"made": "first"})
+    old = ids(cloud.servers(group.id))
+    hasty.resize(group.url, 0, 10)
+    made_before_now(cloud, group)
+    relaunch(hasty, group, metadata={"made": "later"})
+    look_again(hasty, proxy, group)
+    assert whole(hasty, cloud, group, 2) == old
+    hasty.execute(group.policies["up"])
+    [new] = whole(hasty, cloud, group, 3) - old
+    made = {server["id"]: server["metadata"]["made"] for server in cloud.servers(group.id)}
+    assert made == {new: "later", **dict.fromkeys(old, "first")}
+    hasty.execute(group.policies["down"])
+    assert new in whole(hasty, cloud, group, 2)
+    hasty.execute(group.policies["down"])
+    assert whole(hasty, cloud, group, 1) == {new}
 
 
 def test_scenario_06_a_server_that_comes_out_broken_is_replaced(otter, cloud, storm):
@@ -140,12 +236,12 @@ def test_scenario_13_disowned_servers_are_replaced_and_left_alone(hasty, cloud, 
     assert cloud.served(lb_id) == {address_of(server) for server in disowned}
 
 
-def test_scenario_21_a_paused_group_is_left_as_it_is(otter, cloud, proxy):
-    first(cloud, "build", {"duration": 2.0})
+def test_row_78_and_scenario_21_a_paused_group_is_left_as_it_is(otter, cloud, proxy):
+    first(cloud, "build", {"duration": 3.0})
     group = otter.create_group(cloud.tenant, 1, policies=[{"name": "up", "change": 1}])
     until(lambda: cloud.servers(group.id), saying="the server is being built")
     otter.ask("POST", f"{group.url}/pause")
-    before = looks(proxy, group.tenant)
+    before = looks_at_rest(proxy, group.tenant)
     until(lambda: cloud.servers(group.id)[0]["status"] == "ACTIVE", saying="it is ready")
     assert otter.execute(group.policies["up"]) == 403
     assert otter.hit(group.webhooks["up"]) == 202

@@ -142,7 +142,7 @@ def test_scenario_19_one_server_has_several_ports_of_a_balancer(patient, cloud, 
     assert sorted(node["port"] for node in cloud.nodes(lb_id)) == [80, 8080]
 
 
-def test_scenario_19_an_evicted_server_is_never_touched_again(patient, cloud, storm):
+def test_row_58_and_scenario_19_an_evicted_server_is_never_touched_again(patient, cloud, storm):
     lb_id, foreign = cloud.create_balancer(), cloud.create_balancer()
     group = grown(patient, cloud, 2, lb_ids=[lb_id])
     storm()

@@ -148,7 +148,9 @@ def test_scenario_12_an_invalid_launch_configuration_is_told_until_it_is_set_rig
     assert len(born(cloud, group)) == 3
 
 
-def test_scenario_12_a_balancer_that_does_not_exist_is_told_until_servers_are_made_without_it(patient, cloud, storm):
+def test_row_48_and_scenario_12_a_balancer_that_does_not_exist_is_told_until_servers_are_made_without_it(
+    patient, cloud, storm
+):
     storm()
     group = placed(patient, cloud, 3, clb("99999"))
     [message] = sick(patient, group)
