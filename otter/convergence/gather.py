@@ -32,6 +32,10 @@ def gather(group_id: GroupId, now: float, roster: Roster):
     answers = yield parallel(map(look_for, missing))
     found = dict(zip(missing, answers, strict=True))
     present |= {id: server for id, server in found.items() if isinstance(server, Server)}
+    in_service = {member.id for member in roster.active}
+    present = {
+        id: no_older(server, roster.known.get(id, Place()), id in in_service) for id, server in present.items()
+    }
     unseen = {id for id, answer in found.items() if isinstance(answer, CloudError)}
 
     ours = [server for server in present.values() if server.group_id == group_id.group]
@@ -56,6 +60,15 @@ def gather(group_id: GroupId, now: float, roster: Roster):
         clinging=frozenset(server.id for server in ours if server.id in roster.released),
         troubles=frozenset(answer.user_message for answer in answers if isinstance(answer, CloudError)),
     )
+
+
+def no_older(server: Server, known: Place, in_service: bool) -> Server:
+    """``server``, if a list shows it as it was once: without the address that it has had since, or in BUILD."""
+    if not server.address and known.address:
+        server = evolve(server, address=known.address)
+    if in_service and server.state is ServerState.BUILD:
+        server = evolve(server, state=ServerState.ACTIVE)
+    return server
 
 
 def look_for(server_id: str) -> Effect:

@@ -28,13 +28,13 @@ def otter(lives):
 def kept(api):
     """The groups that were acknowledged until the disk was full. The first has a policy, and that a webhook."""
     first = api.create_group(policy())
-    api.create(link(first["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
+    [hook] = api.create(link(first["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
     ids = [first["id"]]
     while (answer := api("POST", "/groups", group_body(metadata={"k": "v" * 256}))).status == 201:
         ids.append(answer.document["group"]["id"])
     assert answer.status == 503
-    # A smaller change may still have found room.
-    until(lambda: api("PUT", link(first) + "config", config(name=uuid4().hex)).status == 503, every=0)
+    # A smaller change may still find room, down to one of a single page.
+    until(lambda: api("PUT", link(hook), {"name": uuid4().hex, "metadata": {}}).status == 503, every=0)
     return ids
 
 

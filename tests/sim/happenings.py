@@ -280,6 +280,8 @@ class Hands:
     """Ids of other people's servers."""
     touched: set[str] = field(factory=set)
     """Ids of servers whose metadata somebody took away."""
+    vanished: dict[str, str] = field(factory=dict)
+    """Where servers were that somebody took away, and which."""
     open: list[Callable[[], Any]] = field(factory=list)
     """How each trouble that there is at this moment is ended."""
     last: float = 0.0
@@ -318,6 +320,7 @@ class Hands:
             return
         match verb:
             case "vanish":
+                self.vanished[server.address] = server.id
                 nova.vanish(server.id)
             case "disown" if server.id not in group.let_go:
                 nova.edit_metadata(server.id, {key: None for key in server.metadata if key.startswith(OUR_KEYS)})

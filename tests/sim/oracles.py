@@ -1,6 +1,6 @@
 """What must be true of the world: at every change that otter makes, from time to time, and in the end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attrs import define, field
 
@@ -16,8 +16,6 @@ from tests.sim.world.nova import Server
 from tests.sim.world.rackconnect import Pool
 
 WORKS = ("ACTIVE", "BUILD")
-MEMORY = 400.0
-"""Seconds for which otter may believe what was true once: listings lag, answers are late, processes are frozen."""
 CAUSES_LAST = 3600.0
 """Seconds after the last trouble for which a group may be in ERROR."""
 
@@ -34,16 +32,12 @@ def require(good: object, promise: str) -> None:
 @define(eq=False)
 class Oracles:
     """
-    :ivar ours: address -> id of the last server of a group that had it.
-    :ivar worked: server id -> when it was last seen to work.
-    :ivar changes: how many requests have changed anything.
+    :ivar changes: what requests have changed, in order.
     """
 
     simulation: Simulation
     users: Users
     hands: Hands
-    ours: dict[str, str] = field(factory=dict)
-    worked: dict[str, float] = field(factory=dict)
     changes: list[str] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -100,8 +94,9 @@ class Oracles:
     def nodes_added(self, ask: Ask, balancer: Balancer, nodes: Sequence[Node]) -> None:
         self.note(f"add nodes to {balancer.id}")
         for node in nodes:
-            server = self.server_at(ask.tenant, node.address)
-            require(server is not None, f"nodes lead to servers of groups; {node.address} does not")
+            server_id = self.server_at(ask.tenant, node.address) or self.hands.vanished.get(node.address)
+            require(server_id, f"nodes lead to servers of groups; {node.address} does not")
+            require(server_id not in self.hands.strangers, "nodes do not lead to other people's servers")
 
     def nodes_changed(self, ask: Ask, balancer: Balancer, nodes: Sequence[Node]) -> None:
         self.note(f"change nodes of {balancer.id}")
@@ -180,11 +175,13 @@ class Oracles:
         for tenant in TENANTS:
             wanted = {(target, server.id) for server in self.all_members(tenant) for target in targets_of(server)}
             theirs = {*self.hands.touched, *self.hands.strangers, *self.all_let_go()}
-            by_address = {server.address: server.id for server in self.simulation.nova.servers(tenant)}
+            by_address = self.hands.vanished | {
+                server.address: server.id for server in self.simulation.nova.servers(tenant) if server.address
+            }
             for lb_id in BALANCERS:
                 balancer = balancer_of(tenant, lb_id)
                 for node in self.simulation.clb.nodes(balancer):
-                    server_id = self.ours.get(node.address, by_address.get(node.address, ""))
+                    server_id = by_address.get(node.address, "")
                     if node.id in self.hands.foreign.get(balancer, ()) or server_id in theirs:
                         continue
                     if (balancer, server_id) not in wanted:
@@ -273,18 +270,13 @@ class Oracles:
         return [server for group_id in groups for server in self.members(group_id)]
 
     def all_let_go(self) -> set[str]:
-        return {server_id for owned in self.users.groups for server_id in owned.let_go}
+        return {
+            server_id for owned in self.users.groups for server_id in (*owned.let_go, *owned.perhaps_let_go)
+        }
 
-    def server_at(self, tenant: str, address: str) -> Server | None:
-        for server in self.simulation.nova.servers(tenant):
-            if server.address == address:
-                self.ours[address] = server.id
-                return server if server.id not in self.hands.strangers else None
-        return self.gone_server_at(address)
-
-    def gone_server_at(self, address: str) -> Server | None:
-        """One that vanished a moment ago: nobody can know yet."""
-        return self.ours.get(address)  # type: ignore[return-value]
+    def server_at(self, tenant: str, address: str) -> str | None:
+        servers = self.simulation.nova.servers(tenant)
+        return next((server.id for server in servers if server.address == address), None)
 
 
 def targets_of(server: Server) -> list[str]:
@@ -296,6 +288,3 @@ def sums(sure: int, open_ends: Sequence[Asked]) -> set[int]:
     for asked in open_ends:
         possible |= {total + asked.step for total in possible}
     return possible
-
-
-Counts = Mapping[str, int]

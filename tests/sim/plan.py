@@ -99,7 +99,7 @@ CLIMATES = {
         gap=25.0,
         config={
             "converger": {
-                "build_timeout": 300,
+                "build_timeout": 600,
                 "online_timeout": 120,
                 "detach_timeout": 120,
                 "resolve_timeout": 100,
