@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -18,10 +18,10 @@ from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from otter.clock import steadied
 from otter.cloud.http import Http, HTTPClient, make_client
 from otter.cloud.identity import Account, Identity, Impersonation, OwnToken, SingleTenant
 from otter.cloud.performer import Cloud
-from otter.cloud.request import monotonic
 from otter.cloud.throttle import Doors, Limit, Throttle, Traffic
 from otter.cloud.tokens import Tokens
 from otter.config import (
@@ -149,15 +149,15 @@ class Outside:
     """
     What a process gets from where it runs.
 
+    :ivar clock: says what time it is. :ivar timer: how long something takes; nobody can set it.
     :ivar client: the way to the cloud.
     :ivar random: ids and names come from it too.
-    :ivar monotonic: seconds on a clock that nobody can set.
     """
 
     clock: IReactorTime
+    timer: IReactorTime
     client: HTTPClient
     random: Random = field(factory=SystemRandom)
-    monotonic: Callable[[], float] = monotonic
 
     def new_id(self) -> str:
         return str(UUID(int=self.random.getrandbits(128), version=4))
@@ -171,7 +171,7 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     limits = limits_in(config)
     otter = Otter(database)
     client, _ = make_client(reactor)
-    outside = Outside(reactor, client)
+    outside = Outside(steadied(reactor), reactor, client)
     cloud = make_cloud(config, password, outside)
     operations, services = furnish(config, store, cloud, keys, LocalMarks(), outside)
     health = Health(store, config.engine.value)
@@ -179,11 +179,11 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
         service.setServiceParent(otter)
 
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
-    callers = make_callers(config, cloud.http, password, reactor)
+    callers = make_callers(config, cloud.http, password, outside.clock)
     site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
-        admin = ApiSite(make_admin(Tenants(store, reactor)), config.http.max_body)
+        admin = ApiSite(make_admin(Tenants(store, outside.clock)), config.http.max_body)
         Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
     log.info("otter-made", engine=config.engine.value, listen=config.listen, store=config.store.path, pid=os.getpid())
     return otter
@@ -202,7 +202,7 @@ def furnish(
         Webhooks(store, keys, limits, new_id),
         Servers(store, engine, cloud, clock),
     )
-    selfheal = SelfHeal(store, marks, clock, config.selfheal.interval)
+    selfheal = SelfHeal(store, marks, outside.timer, config.selfheal.interval)
     scheduler = Scheduler(store, policies.fire, clock, config.scheduler.interval)
     return operations, [engine, selfheal, scheduler]
 
@@ -228,7 +228,7 @@ def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, outs
         longest_probe=config.converger.longest_error_probe,
     )
     run_pass = Pass(
-        store, cloud, outside.clock, store.epoch, rules, pace, outside.monotonic, outside.random, outside.new_id
+        store, cloud, outside.clock, store.epoch, rules, pace, outside.timer.seconds, outside.random, outside.new_id
     )
     match config.engine:
         case EngineName.CONVERGENCE:
@@ -238,12 +238,12 @@ def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, outs
 
 
 def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:
-    clock = outside.clock
+    clock, timer = outside.clock, outside.timer
     http = Http(outside.client, clock, config.cloud.timeout)
     account = account_of(config, password)
     impersonate = config.identity.strategy is IdentityStrategy.IMPERSONATION
     login = Impersonation(http, account) if impersonate else SingleTenant(http, account)
-    identity = Identity(login, clock, config.identity.cache_ttl)
+    identity = Identity(login, timer, config.identity.cache_ttl)
     names, traffic = config.services, config.cloud.throttle
     limits = {
         "nova": limits_of(traffic.nova),
@@ -251,9 +251,9 @@ def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:
         "rackconnect": limits_of(traffic.rackconnect),
     }
     catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
-    throttle, doors = Throttle(clock, limits), Doors(clock)
+    throttle, doors = Throttle(timer, limits), Doors(timer)
     return Cloud(
-        http, identity, throttle, doors, clock, config.region, catalog, outside.monotonic, outside.random.random
+        http, identity, throttle, doors, clock, config.region, catalog, timer.seconds, outside.random.random
     )
 
 

@@ -56,6 +56,7 @@ def gather(group_id: GroupId, now: float, roster: Roster):
         pending=pending(roster, now, present.values()),
         late=late(roster, members),
         leaving=leaving(roster, members, now),
+        seen=pmap({server.id: first_seen(roster, server.id, now) for server in members}),
         released=frozenset(id for id in roster.released if id in present or id in unseen),
         clinging=frozenset(server.id for server in ours if server.id in roster.released),
         troubles=frozenset(answer.user_message for answer in answers if isinstance(answer, CloudError)),
@@ -99,7 +100,7 @@ def timed(id: BalancerId, balancer: Balancer, members: Iterable[Server], roster:
     return evolve(
         balancer,
         nodes=pvector(
-            evolve(node, draining_since=roster.draining.get((id, node.id), now))
+            evolve(node, draining_since=min(roster.draining.get((id, node.id), now), now))
             if node.condition is Condition.DRAINING and node.host in ours
             else node
             for node in balancer.nodes
@@ -110,7 +111,13 @@ def timed(id: BalancerId, balancer: Balancer, members: Iterable[Server], roster:
 def leaving(roster: Roster, members: Sequence[Server], now: float) -> PMap[str, float]:
     """Since when which servers are on their way out. See Note [Leaving is final]."""
     marked = {s.id: now for s in members if s.marked and s.state in (ServerState.ACTIVE, ServerState.BUILD)}
-    return pmap(marked).update(roster.leaving)
+    return pmap(marked).update({id: min(since, now) for id, since in roster.leaving.items()})
+
+
+def first_seen(roster: Roster, server_id: str, now: float) -> float:
+    """No moment is later than now: a clock that is set back must not make anything wait for it to catch up."""
+    known = roster.known.get(server_id)
+    return now if known is None or known.since is None else min(known.since, now)
 
 
 def pending(roster: Roster, now: float, present: Collection[Server]) -> frozenset[str]:

@@ -39,7 +39,7 @@ def before(
     going = pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving)
     roster = evolve(
         group.roster,
-        known=group.roster.known.update({server.id: place_of(server) for server in observed.servers}),
+        known=group.roster.known.update({server.id: place_of(server, observed) for server in observed.servers}),
         active=pvector(member for member in group.roster.active if member.id not in going),
         creates=group.roster.creates.update(creates),
         leaving=going,
@@ -94,7 +94,7 @@ def roster_after(
                 if id not in settled
             }
         ),
-        leaving=pmap({id: since for id, since in roster.leaving.items() if id in known}),
+        leaving=pmap({id: observed.leaving.get(id, since) for id, since in roster.leaving.items() if id in known}),
         released=pset(id for id in roster.released if id in observed.released or id not in read.released),
         draining=pmap(
             {
@@ -136,8 +136,8 @@ def places(observed: Observed, forget: float) -> PMap[str, Place]:
         return server.state is not ServerState.GONE or (observed.leaving_for(server) < forget and ties.hold(server))
 
     kept = filter(matters, observed.servers)
-    return pmap({server.id: place_of(server) for server in kept})
+    return pmap({server.id: place_of(server, observed) for server in kept})
 
 
-def place_of(server: Server) -> Place:
-    return Place(server.address, server.targets)
+def place_of(server: Server, observed: Observed) -> Place:
+    return Place(server.address, server.targets, observed.seen.get(server.id, observed.at))

@@ -39,10 +39,16 @@ class Create:
 
 @frozen
 class Place:
-    """Where a server gets its traffic: its address, and the targets it belongs to."""
+    """
+    Where a server gets its traffic: its address, and the targets it belongs to.
+
+    :ivar since: when we saw it first (epoch seconds); None for before that was written down. Nova's clock, which says when a
+        server was made, may be another one than ours.
+    """
 
     address: str = ""
     targets: PSet[Target] = pset()
+    since: float | None = None
 
 
 @frozen

@@ -46,8 +46,8 @@ def sort_servers(observed: Observed, capacity: int, build_timeout: float) -> Fle
     for server in newest_first:
         of_state[server.state].append(server)
     builds = of_state[ServerState.BUILD]
-    building = [server for server in builds if observed.at - server.created < build_timeout]
-    stuck = [server for server in builds if observed.at - server.created >= build_timeout]
+    building = [server for server in builds if observed.seen_for(server) < build_timeout]
+    stuck = [server for server in builds if observed.seen_for(server) >= build_timeout]
     usable = of_state[ServerState.ACTIVE] + of_state[ServerState.OTHER] + building
     going = set(observed.leaving)
     in_order = sorted((s for s in usable if s.id not in going), key=lambda s: s.id in observed.late)

@@ -37,6 +37,7 @@ class Observed:
     :ivar pending: ids of creates whose servers may exist although nothing shows them.
     :ivar late: ids of servers nobody was waiting for any more when they turned up.
     :ivar leaving: server id -> since when it is on its way out. See Note [Leaving is final] in ``domain.roster``.
+    :ivar seen: server id -> when it was first seen.
     :ivar released: ids of the servers that were let go and still exist.
     :ivar clinging: those of them whose metadata still say that they are the group's.
     :ivar troubles: what could not be seen, in words for the owner.
@@ -48,6 +49,7 @@ class Observed:
     pending: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
     leaving: PMap[str, float] = pmap()
+    seen: PMap[str, float] = pmap()
     released: frozenset[str] = frozenset()
     clinging: frozenset[str] = frozenset()
     troubles: frozenset[str] = frozenset()
@@ -55,6 +57,10 @@ class Observed:
     def leaving_for(self, server: Server) -> float:
         """For how long the server has been on its way out (seconds)."""
         return self.at - self.leaving.get(server.id, self.at)
+
+    def seen_for(self, server: Server) -> float:
+        """For how long we have known of the server (seconds). When it was made says a clock that may be another than ours."""
+        return self.at - self.seen.get(server.id, self.at)
 
 
 @frozen

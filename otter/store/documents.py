@@ -80,11 +80,12 @@ def load_roster(text: str) -> Roster:
 
 def dump_place(place: Place) -> Mapping[str, Any]:
     targets = [[target.balancer.id, target.port, target.balancer.kind] for target in sorted(place.targets)]
-    return {"address": place.address, "targets": targets}
+    return {"address": place.address, "targets": targets, "since": place.since}
 
 
 def load_place(document: Mapping[str, Any]) -> Place:
-    return Place(document["address"], pset(load_target(*fields) for fields in document["targets"]))
+    targets = pset(load_target(*fields) for fields in document["targets"])
+    return Place(document["address"], targets, document.get("since"))
 
 
 def load_target(lb_id: str, port: int | None, kind: str = DEFAULT_KIND) -> Target:

@@ -62,7 +62,7 @@ class EvictionTests(SynchronousTestCase):
     def test_even_one_that_no_pass_has_seen_yet(self):
         roster = self.evict("s5").roster
         self.assertIn("s5", roster.leaving)
-        self.assertEqual(roster.known["s5"], Place("10.0.0.5", {HTTP_80}))
+        self.assertEqual(roster.known["s5"], Place("10.0.0.5", {HTTP_80}, since=2000.0))
         self.assertEqual(roster.active, [Member("s1", ROSTER.active[0].links)])
 
     def test_one_that_is_let_go_is_not_the_groups_any_more(self):

@@ -270,9 +270,7 @@ class Oracles:
         return [server for group_id in groups for server in self.members(group_id)]
 
     def all_let_go(self) -> set[str]:
-        return {
-            server_id for owned in self.users.groups for server_id in (*owned.let_go, *owned.perhaps_let_go)
-        }
+        return {server_id for owned in self.users.groups for server_id in (*owned.let_go, *owned.perhaps_let_go)}
 
     def server_at(self, tenant: str, address: str) -> str | None:
         servers = self.simulation.nova.servers(tenant)

@@ -208,7 +208,11 @@ def draw_happening(random: Random, climate: str, groups: Sequence[GroupPlan]) ->
             return "hints", (random.choice(["lost", "late", "doubled"]), lasting)
         case "process":
             verb = random.choice(["die", "die", "die", "restart", "freeze", "clock", "clock"])
-            amount = {"die": random.randrange(60), "freeze": lasting, "clock": round(random.gauss(0, 200), 1)}
+            amount = {
+                "die": random.randrange(60),
+                "freeze": lasting,
+                "clock": round(random.gauss(0, random.choice([5, 200, 5000])), 1),
+            }
             return "process", (verb, amount.get(verb, 0))
     raise AssertionError(kind)
 

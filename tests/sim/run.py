@@ -111,6 +111,7 @@ class Run:
         """All troubles are over, and owners mend what they broke. Everything becomes as it was asked for, and then nothing happens."""
         simulation = self.simulation
         self.hands.end_all()
+        simulation.set_clock(-simulation.ahead)
         simulation.dies_at = None
         for which, owned in enumerate(self.users.groups):
             if owned.id is not None and not owned.deleted:

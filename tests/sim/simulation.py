@@ -97,7 +97,7 @@ class Simulation:
     :ivar effects: how many things processes have done to the world so far.
     :ivar dies_at: the effect that the process does not outlive; None if it does outlive all.
     :ivar hints: what becomes of hints at this moment.
-    :ivar requests: how many of them there were, by "<service> reads" and "<service> changes".
+    :ivar ahead: seconds by which the clock of the machine differs from the world's.
     """
 
     plan: Plan
@@ -106,10 +106,10 @@ class Simulation:
     effects: int = 0
     dies_at: int | None = None
     hints: str = ""
-    requests: dict[str, int] = field(factory=dict)
     on_effect: list[Callable[[str], None]] = field(factory=list)
     on_death: list[Callable[[], None]] = field(factory=list)
     process: Process | None = None
+    ahead: float = 0.0
     config: Config = field(init=False)
     network: Network = field(init=False)
     disk: Disk = field(init=False)
@@ -120,7 +120,6 @@ class Simulation:
     pools: dict[str, str] = field(init=False, factory=dict)
     _connection: Any = field(init=False, factory=lambda: connect(":memory:"))
     _lives: int = field(init=False, default=0)
-    _ahead: float = field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         document = {
@@ -155,12 +154,12 @@ class Simulation:
     def begin_process(self) -> Process:
         """A process on the same disk; otter's own wiring."""
         self._lives += 1
-        clock = ProcessClock(self.time, self._ahead)
+        clock = ProcessClock(self.time, self.ahead)
         store = DistantStore(
             SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(clock, what)
         )
         client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
-        outside = Outside(clock, client, self.chance(f"process {self._lives}"), clock.monotonic)
+        outside = Outside(clock, clock.timer, client, self.chance(f"process {self._lives}"))
         cloud = make_cloud(self.config, "password", outside)
         hints = Hints(clock, lambda: self.hints)
         operations, services = furnish(self.config, store, cloud, KEYS, hints, outside)  # type: ignore[arg-type]
@@ -179,9 +178,9 @@ class Simulation:
 
     def set_clock(self, seconds: float) -> None:
         """Of the machine that processes run on, forward or back."""
-        self._ahead += seconds
+        self.ahead += seconds
         if self.process is not None:
-            self.process.clock.jump(seconds)
+            self.process.clock.ahead += seconds
 
     def effect(self, clock: ProcessClock, what: str) -> bool:
         """A process does something to the world. Whether it lives on."""

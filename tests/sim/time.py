@@ -78,7 +78,7 @@ class Call:
         self.clock.forget(self)
 
     def reset(self, seconds: float) -> None:
-        self.when = self.clock.seconds() + seconds
+        self.when = self.clock.time.now + seconds
         self.clock.move(self)
 
     def delay(self, seconds: float) -> None:
@@ -95,26 +95,26 @@ class Call:
 @define(eq=False)
 class ProcessClock:
     """
-    What a process takes for the reactor.
+    What a process takes for the clock on the wall. Its timers go by ``timer``, which nobody can set.
 
-    :ivar ahead: seconds by which its clock differs from the world's.
-    :ivar steady: the same of the clock that nobody can set; each process has its own beginning.
+    :ivar ahead: seconds by which it differs from the world's.
     """
 
     time: Time
     ahead: float = 0.0
     dead: bool = field(init=False, default=False)
+    timer: "Timer" = field(init=False)
     _frozen_until: float = field(init=False, default=0.0)
     _calls: dict[Call, None] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.timer = Timer(self)
 
     def seconds(self) -> float:
         return self.time.now + self.ahead
 
-    def monotonic(self) -> float:
-        return self.time.now - BEGINNING
-
     def callLater(self, delay: float, callable: Callable, *args: Any, **kw: Any) -> Call:
-        call = Call(self, self.seconds() + delay, callable, args, kw)
+        call = Call(self, self.time.now + delay, callable, args, kw)
         if not self.dead:
             self.move(call)
         return call
@@ -123,24 +123,20 @@ class ProcessClock:
         return list(self._calls)
 
     def move(self, call: Call) -> None:
-        """Have the call made when the process's clock, as it is set now, shows its time; not while the process is frozen."""
+        """Have the call made when its time comes; not while the process is frozen."""
         if call.event is not None:
             call.event.drop()
-        call.event = self.time.at(max(call.when - self.ahead, self._frozen_until), call.make)
+        call.event = self.time.at(max(call.when, self._frozen_until), call.make)
         self._calls[call] = None
 
     def forget(self, call: Call) -> None:
         self._calls.pop(call, None)
 
-    def jump(self, seconds: float) -> None:
-        """Somebody sets the clock, forward or back."""
-        self.ahead += seconds
-        self._move_all()
-
     def freeze(self, seconds: float) -> None:
         """The process is stopped, as by SIGSTOP, and goes on after that time without knowing."""
         self._frozen_until = self.time.now + seconds
-        self._move_all()
+        for call in list(self._calls):
+            self.move(call)
 
     def die(self) -> None:
         self.dead = True
@@ -149,6 +145,19 @@ class ProcessClock:
                 call.event.drop()
         self._calls.clear()
 
-    def _move_all(self) -> None:
-        for call in list(self._calls):
-            self.move(call)
+
+@implementer(IReactorTime)
+@define(eq=False)
+class Timer:
+    """A process's steady clock."""
+
+    clock: ProcessClock
+
+    def seconds(self) -> float:
+        return self.clock.time.now - BEGINNING
+
+    def callLater(self, delay: float, callable: Callable, *args: Any, **kw: Any) -> Call:
+        return self.clock.callLater(delay, callable, *args, **kw)
+
+    def getDelayedCalls(self) -> list[Call]:
+        return self.clock.getDelayedCalls()
