@@ -26,7 +26,7 @@ def gather(group_id: GroupId, now: float, roster: Roster):
     A known one that is really gone is still observed while a load balancer may send traffic to where it was.
     """
     listed = yield nova.list_servers()
-    present = {server.id: server for server in listed}
+    present = {server.id: server for server in listed if server.id not in roster.gone}
     promised = {create.server_id for create in roster.creates.values() if create.server_id is not None}
     missing = sorted({*roster.known, *roster.released, *promised} - present.keys())
     answers = yield parallel(map(look_for, missing))
@@ -58,6 +58,7 @@ def gather(group_id: GroupId, now: float, roster: Roster):
         leaving=leaving(roster, members, now),
         seen=pmap({server.id: first_seen(roster, server.id, now) for server in members}),
         released=frozenset(id for id in roster.released if id in present or id in unseen),
+        gone=frozenset(id for id, answer in found.items() if answer is None and id in roster.known),
         clinging=frozenset(server.id for server in ours if server.id in roster.released),
         troubles=frozenset(answer.user_message for answer in answers if isinstance(answer, CloudError)),
     )

@@ -13,6 +13,9 @@ from otter.domain.servers import Server, ServerState
 from otter.planning.servers import Fleet, ties_of
 from otter.planning.world import Observed, host_of
 
+OLDEST_LIST = 300.0
+"""Seconds by which a listing may be behind."""
+
 
 def overtaken(group: Group, read: Group) -> bool:
     """
@@ -96,6 +99,7 @@ def roster_after(
         ),
         leaving=pmap({id: observed.leaving.get(id, since) for id, since in roster.leaving.items() if id in known}),
         released=pset(id for id in roster.released if id in observed.released or id not in read.released),
+        gone=gone_after(roster, observed),
         draining=pmap(
             {
                 (balancer_id, node.id): node.draining_since
@@ -105,6 +109,12 @@ def roster_after(
             }
         ),
     )
+
+
+def gone_after(roster: Roster, observed: Observed) -> PMap[str, float]:
+    remembered = {id: min(since, observed.at) for id, since in roster.gone.items()}
+    recent = {id: since for id, since in remembered.items() if observed.at - since < OLDEST_LIST}
+    return pmap(dict.fromkeys(observed.gone, observed.at) | recent)
 
 
 def in_service(observed: Observed, fleet: Fleet, roster: Roster) -> PVector[Member]:

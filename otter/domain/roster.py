@@ -63,7 +63,8 @@ class Member:
 class Roster:
     """
     Note [What we know of servers]: a listing may be older than the one before, so a server is known, by its id, from the
-    moment Nova showed it until Nova answers 404 for that very id *and* no load balancer has its address left.
+    moment Nova showed it until Nova answers 404 for that very id *and* no load balancer has its address left. Ids are never
+    given twice, so for some time after that answer no listing is believed that shows the server still.
 
     Note [Leaving is final]: a server that was once to leave never stays after all, whatever its owner wants meanwhile: its
     nodes may be draining already, or gone. So it is written down before anything is done about it. The same holds for one
@@ -74,6 +75,7 @@ class Roster:
     :ivar creates: create id -> create in flight.
     :ivar leaving: server id -> since when it is on its way out (epoch seconds).
     :ivar released: ids of servers that were let go, and live on without the group.
+    :ivar gone: ids of servers for which Nova answered 404 -> when (epoch seconds), as long as listings may be that old.
     :ivar draining: (load balancer, node id) -> since when the node is draining (epoch seconds).
     """
 
@@ -82,4 +84,5 @@ class Roster:
     creates: PMap[str, Create] = pmap()
     leaving: PMap[str, float] = pmap()
     released: PSet[str] = pset()
+    gone: PMap[str, float] = pmap()
     draining: PMap[tuple[BalancerId, str], float] = pmap()

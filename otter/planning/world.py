@@ -39,6 +39,7 @@ class Observed:
     :ivar leaving: server id -> since when it is on its way out. See Note [Leaving is final] in ``domain.roster``.
     :ivar seen: server id -> when it was first seen.
     :ivar released: ids of the servers that were let go and still exist.
+    :ivar gone: ids of servers of which Nova just said that they do not exist any more.
     :ivar clinging: those of them whose metadata still say that they are the group's.
     :ivar troubles: what could not be seen, in words for the owner.
     """
@@ -51,6 +52,7 @@ class Observed:
     leaving: PMap[str, float] = pmap()
     seen: PMap[str, float] = pmap()
     released: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
     clinging: frozenset[str] = frozenset()
     troubles: frozenset[str] = frozenset()
 

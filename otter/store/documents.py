@@ -60,6 +60,7 @@ def dump_roster(roster: Roster) -> str:
             "creates": [asdict(create) for create in roster.creates.values()],
             "leaving": dict(roster.leaving),
             "released": sorted(roster.released),
+            "gone": dict(roster.gone),
             "draining": [[id.kind, id.id, node, since] for (id, node), since in roster.draining.items()],
         }
     )
@@ -74,6 +75,7 @@ def load_roster(text: str) -> Roster:
         creates=pmap({create["id"]: Create(**create) for create in document["creates"]}),
         leaving=pmap(document.get("leaving", {})),
         released=pset(document.get("released", ())),
+        gone=pmap(document.get("gone", {})),
         draining=pmap({(BalancerId(kind, id), node): since for kind, id, node, since in document.get("draining", ())}),
     )
 
