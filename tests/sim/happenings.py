@@ -3,6 +3,8 @@
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
+from math import inf
 from random import Random
 from typing import Any
 
@@ -61,8 +63,23 @@ class Owned:
     let_go: dict[str, dict[str, str]] = field(factory=dict)
     perhaps_let_go: set[str] = field(factory=set)
     evicted: set[str] = field(factory=set)
+    bounds: list[tuple[float, int, int]] = field(factory=list)
+    """When which least and greatest size were asked for, besides the first."""
+    delete_asked: float = -inf
     deleted: bool = False
     invalid: bool = False
+
+    def most_since(self, moment: float) -> int:
+        """The greatest size that it was to have at any time since then."""
+        return max(most for _, most in self._bounds_since(moment))
+
+    def least_since(self, moment: float) -> int:
+        """The smallest least size that it had at any time since then."""
+        return min(least for least, _ in self._bounds_since(moment))
+
+    def _bounds_since(self, moment: float) -> list[tuple[int, int]]:
+        sizes = [(0.0, self.plan.least, self.plan.most), *self.bounds, (inf, 0, 0)]
+        return [(least, most) for (_, least, most), (until, *_) in pairwise(sizes) if until >= moment]
 
 
 @define(eq=False)
@@ -184,6 +201,7 @@ class Users:
             asked.told = "no"
 
     async def configure(self, which: int, least: int, most: int) -> None:
+        self.groups[which].bounds.append((self.simulation.time.now, least, most))
         document = {
             "name": self.groups[which].name,
             "cooldown": 0,
@@ -214,6 +232,7 @@ class Users:
 
     async def delete(self, which: int) -> None:
         group = self.groups[which]
+        group.delete_asked = self.simulation.time.now
         for _ in range(20):
             answer = await self._ask_of(which, "delete", lambda it, group_id: it.groups.delete(group_id, force=True))
             if not isinstance(answer, StoreUnavailable):
@@ -243,7 +262,7 @@ class Users:
             which, "evict", lambda it, group_id: it.servers.evict(group_id, server.id, replace, purge)
         )
         if answer is None:
-            asked.told = "yes"
+            asked.told = "yes" if replace else ""  # whoever is on the way out by then already counts once
             if not purge:
                 group.let_go[server.id] = kept
         elif isinstance(answer, OtterError) and not isinstance(answer, StoreUnavailable):

@@ -16,6 +16,10 @@ from tests.sim.world.nova import Server
 from tests.sim.world.rackconnect import Pool
 
 WORKS = ("ACTIVE", "BUILD")
+LONGEST_LEAVING = 300.0
+"""Seconds that a server may be on its way out: what was decided then is done now."""
+LATE = 60.0
+"""Seconds after which a create that was decided is not on its way any more."""
 CAUSES_LAST = 3600.0
 """Seconds after the last trouble for which a group may be in ERROR."""
 
@@ -61,9 +65,12 @@ class Oracles:
         require(server.metadata.get(OLD_GROUP_KEY) == group.id.group, "old tools know the server too")
         create_id = server.metadata.get(CREATE_KEY)
         require(create_id in group.roster.creates, "a create is written down before it is sent")
-        require(group.state.status is not Status.DELETING, "nothing is made for a group that is being deleted")
+        going = group.state.status is Status.DELETING and not self.has_just_been_deleted(group)
+        require(not going, "nothing is made for a group that is being deleted")
         known = self.working(group)
-        most = max([group.config.max_entities, group.state.desired])
+        owner = self.owner(group.id)
+        lately = owner.most_since(self.simulation.time.now - LATE) if owner else 0
+        most = max(group.config.max_entities, lately)
         require(len(known) <= most, f"never more than {most} servers, and there are {len(known)}: {known}")
 
     def deleted(self, ask: Ask, server: Server) -> None:
@@ -76,8 +83,9 @@ class Oracles:
         require(owner is None or server.id not in owner.let_go, "who was let go is left alone")
         asked_for = owner is not None and server.id in owner.evicted
         if server.status == "ACTIVE" and not asked_for and group.state.status is not Status.DELETING:
-            left = set(group.roster.known) - set(group.roster.leaving) - set(group.roster.released)
-            least = min(group.config.min_entities, group.state.desired)
+            began = self.simulation.time.now - LONGEST_LEAVING
+            left = set(group.roster.known) - set(filter(self.works, group.roster.leaving))
+            least = min(group.config.min_entities, group.state.desired, owner.least_since(began) if owner else 0)
             require(len(left) >= least, f"a working server was deleted, and {len(left)} of at least {least} are left")
 
     def relabelled(self, ask: Ask, server: Server) -> None:
@@ -248,6 +256,14 @@ class Oracles:
 
     def owner(self, group_id: GroupId) -> Owned | None:
         return next((owned for owned in self.users.groups if owned.id == group_id), None)
+
+    def has_just_been_deleted(self, group: Group) -> bool:
+        owner = self.owner(group.id)
+        return owner is not None and self.simulation.time.now - owner.delete_asked < LATE
+
+    def works(self, server_id: str) -> bool:
+        server = self.simulation.nova.server(server_id)
+        return server is not None and server.status in WORKS
 
     def working(self, group: Group) -> list[str]:
         """Servers that otter could know of, and that count."""
