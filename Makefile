@@ -9,7 +9,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types rows crash-points bench clean
+.PHONY: help setup run cloud serve demo test lint types rows crash-points sim-points bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -54,6 +54,9 @@ rows: setup ## run what docs/compatibility.md names, and fail for a row that no 
 
 crash-points: setup ## kill otter at every changing request of the demo's story, before and after
 	@exec $(BIN)/python -m tests.crash_points
+
+sim-points: setup ## disturb each scenario of the simulator at each of its points in turn; SCENARIO="..." for one of them
+	@exec $(BIN)/python -m tests.sim.points $(if $(SCENARIO),"$(SCENARIO)")
 
 bench: setup ## the figures of docs/figures.md, measured here
 	@exec $(BIN)/python -m benchmarks

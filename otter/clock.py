@@ -15,10 +15,10 @@ from otter.cloud.request import monotonic
 @frozen
 class WallClock:
     """
-    Says what time it is (seconds since 1970), and lets time pass.
+    Says what time it is (seconds since 1970), and lets time pass as ``reactor`` does.
 
     Twisted's reactor does both by the wall's clock: set that back by an hour, and every timer waits for an hour longer. So the
-    reactor gets a clock that nobody can set, and the other one is asked for here.
+    reactor gets another one, see ``steadied``.
     """
 
     reactor: Any
@@ -34,6 +34,10 @@ class WallClock:
 
 
 def steadied(reactor: Any) -> WallClock:
-    """The wall's clock for ``reactor``, whose timers are steady from now on. It must not have any yet."""
-    reactor.seconds = monotonic
+    """
+    The wall's clock for ``reactor``, whose own agrees with it now, and cannot be set from now on. It must not have any timers
+    yet.
+    """
+    ahead = time.time() - monotonic()
+    reactor.seconds = lambda: ahead + monotonic()
     return WallClock(reactor)

@@ -149,7 +149,8 @@ class Outside:
     """
     What a process gets from where it runs.
 
-    :ivar clock: says what time it is. :ivar timer: how long something takes; nobody can set it.
+    :ivar clock: says what time it is, to people. :ivar timer: nobody can set it, and what otter does by itself goes by it; when
+        the process began it agreed with ``clock``.
     :ivar client: the way to the cloud.
     :ivar random: ids and names come from it too.
     """
@@ -197,10 +198,10 @@ def furnish(
     engine = make_engine(config, cloud, store, marks, outside)
     policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest)
     operations = Operations(
-        Groups(store, engine, clock, limits, new_id, Launches(cloud, clock)),
+        Groups(store, engine, clock, limits, new_id, Launches(cloud, outside.timer)),
         policies,
         Webhooks(store, keys, limits, new_id),
-        Servers(store, engine, cloud, clock),
+        Servers(store, engine, cloud, outside.timer),
     )
     selfheal = SelfHeal(store, marks, outside.timer, config.selfheal.interval)
     scheduler = Scheduler(store, policies.fire, clock, config.scheduler.interval)
@@ -228,13 +229,13 @@ def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, outs
         longest_probe=config.converger.longest_error_probe,
     )
     run_pass = Pass(
-        store, cloud, outside.clock, store.epoch, rules, pace, outside.timer.seconds, outside.random, outside.new_id
+        store, cloud, outside.timer, store.epoch, rules, pace, outside.timer.seconds, outside.random, outside.new_id
     )
     match config.engine:
         case EngineName.CONVERGENCE:
             turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
             interval, grace = config.converger.interval, config.converger.stop_grace
-            return Converger(marks, store, run_pass, outside.clock, interval, turns, grace)
+            return Converger(marks, store, run_pass, outside.timer, interval, turns, grace)
 
 
 def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:

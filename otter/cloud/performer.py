@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from otter.cloud.errors import ApiError, CloudError, NotSent, Unreachable
+from otter.cloud.errors import ApiError, CloudError, NoSuchEndpoint, NotSent, Unreachable
 from otter.cloud.http import Http
 from otter.cloud.identity import Access, Identity
 from otter.cloud.perform import awaiting
@@ -103,7 +103,7 @@ class Cloud:
         return await self._send(tenant, await self.identity.access(tenant), request)
 
     async def _send(self, tenant: str, access: Access, request: CloudRequest) -> Any:
-        url = f"{access.endpoint(self.names[request.service], self.region)}/{request.path}"
+        url = f"{self._endpoint(tenant, access, request.service)}/{request.path}"
         failed = f"{TITLES[request.service]} could not {request.what}"
         door = (tenant, request.service, request.method, request.path)
         self._refuse_closed(door, failed)
@@ -121,6 +121,14 @@ class Cloud:
             raise evolve(error, failed=failed, body=without_secrets(error.body, request.json)) from None
         except (NotSent, Unreachable) as error:
             raise type(error)(f"{failed}: {error}") from error
+
+    def _endpoint(self, tenant: str, access: Access, service: str) -> str:
+        """:raises NoSuchEndpoint: the next request asks for the catalog anew."""
+        try:
+            return access.endpoint(self.names[service], self.region)
+        except NoSuchEndpoint:
+            self.identity.forget(tenant, access)
+            raise
 
     def _refuse_closed(self, door: Hashable, failed: str) -> None:
         if wait := self.doors.closed_for(door):

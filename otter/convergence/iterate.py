@@ -86,6 +86,7 @@ class Pass:
         if group.resting:
             return group
         began = self.clock.seconds()
+        group = evolve(group, state=self._believed(group.state, began))
         seen = await self._guarded(group)
         self._tell(group_id, seen)
         if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
@@ -109,12 +110,15 @@ class Pass:
         return await self.store.change_group(group_id, after, even_deleting=True)
 
     def _paced(self, state: GroupState, seen: Seen, now: float, chance: float) -> GroupState:
-        refusal = state.refusal
+        refusal = self._believed(state, now).refusal
         if seen.outcome.refusals:
             refusal = self.pace.refusal(refusal, seen.outcome.refusals, now, chance)
         elif seen.outcome.promised or (seen.outcome.verdict is Verdict.DONE and refusal and refusal.until <= now):
             refusal = None
         return self.pace.next_look(evolve(state, refusal=refusal), seen.outcome, now, chance)
+
+    def _believed(self, state: GroupState, now: float) -> GroupState:
+        return evolve(state, refusal=self.pace.believed(state.refusal, now))
 
     async def _guarded(self, group: Group) -> Seen:
         """``_look_and_act``, with an end to it in any case, and with every error turned into an outcome."""

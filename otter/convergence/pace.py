@@ -6,6 +6,8 @@ from pyrsistent import pvector
 from otter.convergence.execute import Outcome, Verdict
 from otter.domain.group import GroupState, Refusal
 
+LONGEST_JITTER = 1.25
+
 
 @frozen
 class Pace:
@@ -42,8 +44,13 @@ class Pace:
                     look_at = max(now + self.first, min(look_at, state.refusal.until))
                 return evolve(state, look_at=look_at, tries=0)
 
+    def believed(self, refusal: Refusal | None, now: float) -> Refusal | None:
+        """``refusal``, for no longer than it can have been meant, in case that was by a clock that was ahead."""
+        latest = now + self.longest_probe * LONGEST_JITTER
+        return None if refusal is None else evolve(refusal, until=min(refusal.until, latest))
+
     def refusal(self, earlier: Refusal | None, reasons: tuple[str, ...], now: float, chance: float) -> Refusal:
         """What follows from Nova's definite no. The wait is never shorter than ``probe``: clients have to see the error."""
         times = earlier.times if earlier is not None else 0
         wait = min(self.longest_probe, self.probe * 2 ** min(times, 20))
-        return Refusal(pvector(reasons), now + wait * (1 + chance / 4), times + 1)
+        return Refusal(pvector(reasons), now + wait * (1 + chance * (LONGEST_JITTER - 1)), times + 1)

@@ -43,8 +43,7 @@ class Converger(Service):
     _calls: dict[GroupId, IDelayedCall] = field(init=False, factory=dict)
     _sweeper: LoopingCall = field(init=False)
     _beginning: bool = field(init=False, default=False)
-    _latest: float | None = field(init=False, default=None)
-    """When the last sweep was."""
+    _has_swept: bool = field(init=False, default=False)
 
     async def capacity_changed(self, group_id: GroupId) -> None:
         await self.marks.mark(group_id)
@@ -76,15 +75,11 @@ class Converger(Service):
         self._calls[group_id] = self.clock.callLater(max(0.0, wait), self._begin, group_id)
 
     async def _due(self) -> None:
-        """
-        What is due before the next sweep. When a process begins, and when its clock was set back: all that is unfinished, for
-        then what is due some time later may have been put off by a clock that was wrong.
-        """
-        now = self.clock.seconds()
-        trusted, self._latest = self._latest is not None and now >= self._latest, now
-        for group_id, due in await self.store.divergent_groups(now + self.interval if trusted else inf):
+        """What is due before the next sweep; at first, all that is unfinished: the clock that put it off may have been wrong."""
+        now, first, self._has_swept = self.clock.seconds(), not self._has_swept, True
+        for group_id, due in await self.store.divergent_groups(inf if first else now + self.interval):
             if self.running and not any(group_id in some for some in (self._in_hand, self._calls, self.turns)):
-                self._call(group_id, due - now if trusted else 0.0)
+                self._call(group_id, 0.0 if first else due - now)
 
     def _sweep(self) -> Deferred:
         """What was asked of a process that died before it did it, or that nobody told us of, is found here."""

@@ -91,6 +91,16 @@ class Users:
     capability_of: Callable[[Webhook], str]
     keys: int = 0
     answers: dict[str, int] = field(factory=dict)
+    asking: int = 0
+    """How many go on until they have an answer, or have had enough."""
+
+    def begin(self, request: Coroutine) -> Deferred:
+        self.asking += 1
+        return ensureDeferred(request).addBoth(self._over)
+
+    def _over(self, result: Any) -> Any:
+        self.asking -= 1
+        return result
 
     def ask(self, what: str, request: Callable[[Operations], Coroutine], seconds: float = PATIENCE) -> Deferred:
         """What came of it: its result, or the refusal; ``None`` and no answer if nobody was there, or if they died over it."""
@@ -152,10 +162,10 @@ class Users:
         if key is None:
             group.asked += (others := [Asked(STEPS[name]) for _ in range(times - 1)])
             for each in (asked, *others):
-                ensureDeferred(self._execute(group, name, way, None, each))
+                self.begin(self._execute(group, name, way, None, each))
             return
         for _ in range(times):
-            ensureDeferred(self._execute_for_sure(group, name, key, asked))
+            self.begin(self._execute_for_sure(group, name, key, asked))
 
     async def _execute(self, group: Owned, name: str, way: str, key: str | None, asked: Asked) -> None:
         if way == "hook":
@@ -465,9 +475,7 @@ class Hands:
             case "die":
                 simulation.dies_at = simulation.effects + 1 + int(amount)
             case "restart" if simulation.process is not None:
-                process = simulation.process
-                process.stop()
-                simulation.time.later(10.0, lambda: simulation.process is process and simulation.die())
+                simulation.stop()
             case "freeze" if simulation.process is not None:
                 simulation.process.clock.freeze(amount)
             case "clock":

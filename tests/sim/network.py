@@ -98,6 +98,7 @@ class Network:
     :ivar faults: those that there are at this moment.
     :ivar pace: seconds that a request or an answer is on its way.
     :ivar met: how often which kind of fault was met.
+    :ivar asked: how many requests there have been. :ivar chosen: the fault that waits for the one with a number, besides ``faults``.
     """
 
     time: Time
@@ -107,6 +108,8 @@ class Network:
     pace: Callable[[Random], float] = lambda random: random.uniform(0.01, 0.1)
     faults: list[Fault] = field(factory=list)
     met: dict[str, int] = field(factory=dict)
+    asked: int = 0
+    chosen: dict[int, Fault] = field(factory=dict)
 
     def answer(self, service: str, ask: Ask, token: str) -> Answer:
         if service == "identity":
@@ -116,6 +119,9 @@ class Network:
         return self.services[service](ask)
 
     def fault_of(self, service: str, tenant: str, method: str) -> Fault | None:
+        self.asked += 1
+        if self.asked in self.chosen:
+            return self.chosen[self.asked]
         for fault in self.faults:
             if fault.concerns(service, tenant, method) and self.random.random() < fault.chance:
                 self.met[fault.kind] = self.met.get(fault.kind, 0) + 1

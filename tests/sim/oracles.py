@@ -21,7 +21,7 @@ LONGEST_LEAVING = 300.0
 LATE = 60.0
 """Seconds after which a create that was decided is not on its way any more."""
 CAUSES_LAST = 3600.0
-"""Seconds after the last trouble for which a group may be in ERROR."""
+"""Seconds after the last trouble for which a group may be in ERROR; or two self-heal sweeps, if they take longer."""
 
 
 class Violation(BaseException):
@@ -137,7 +137,8 @@ class Oracles:
         now = self.simulation.time.now
         for group in self.simulation.stored_groups().values():
             if group.state.status is Status.ERROR:
-                require(now - self.hands.last < CAUSES_LAST, f"an error has a cause: {list(group.state.reasons)}")
+                last = max(CAUSES_LAST, 2 * self.simulation.config.selfheal.interval)
+                require(now - self.hands.last < last, f"an error has a cause: {list(group.state.reasons)}")
                 require(group.state.reasons, "an error says what is wrong")
 
     # In the end

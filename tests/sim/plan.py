@@ -45,7 +45,7 @@ class Happening:
 class Plan:
     """
     :ivar seed: of all chance that is not written down here, such as how long an answer takes.
-    :ivar climate: "storm" or "quiet"; see ``CLIMATES``.
+    :ivar climate: "storm", "quiet" or "calm"; see ``CLIMATES``.
     :ivar length: seconds until all faults are over.
     """
 
@@ -111,26 +111,45 @@ CLIMATES = {
     "quiet": Climate(
         length=2 * 365 * DAY,
         groups=30,
-        gap=4 * DAY,
+        gap=5 * DAY,
         config={
-            "converger": {"interval": 900, "build_timeout": 300, "online_timeout": 120, "detach_timeout": 120},
-            "selfheal": {"interval": 14 * DAY},
-            "scheduler": {"interval": 900},
-            "identity": {"cache_ttl": 3600},
+            "converger": {"interval": 3600, "build_timeout": 300, "online_timeout": 120, "detach_timeout": 120},
+            "selfheal": {"interval": 28 * DAY},
+            "scheduler": {"interval": 3600},
+            "identity": {"cache_ttl": 600},
+        },
+    ),
+    "calm": Climate(
+        length=400.0,
+        groups=1,
+        gap=100.0,
+        config={
+            "cloud": {"timeout": 5},
+            "converger": {
+                "build_timeout": 300,
+                "online_timeout": 100,
+                "detach_timeout": 60,
+                "send_window": 5,
+                "resolve_timeout": 15,
+                "error_probe": 20,
+            },
+            "selfheal": {"interval": 100},
+            "scheduler": {"interval": 5},
         },
     ),
 }
-FAULTS_LAST = {"storm": (5.0, 240.0), "quiet": (60.0, 2 * DAY)}
+FAULTS_LAST = {"storm": (5.0, 240.0), "quiet": (60.0, DAY / 2), "calm": (5.0, 60.0)}
 
 
-def draw_plan(seed: int, climate: str) -> Plan:
-    """The same for the same seed."""
+def draw_plan(seed: int, climate: str, length: float | None = None) -> Plan:
+    """The same for the same seed. :param length: seconds, if not the climate's."""
     random, weather = Random(f"plan {seed}"), CLIMATES[climate]
+    length = length or weather.length
     groups = tuple(draw_group(random) for _ in range(weather.groups))
     happenings, at = [], 0.0
-    while (at := at + random.expovariate(1 / weather.gap)) < weather.length * 0.9:
+    while (at := at + random.expovariate(1 / weather.gap)) < length * 0.9:
         happenings.append(Happening(round(at, 3), *draw_happening(random, climate, groups)))
-    return Plan(seed, climate, weather.length, groups, tuple(happenings))
+    return Plan(seed, climate, length, groups, tuple(happenings))
 
 
 def draw_group(random: Random) -> GroupPlan:

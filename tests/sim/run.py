@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, ensureDeferred
+from twisted.internet.defer import CancelledError
 from twisted.logger import formatEvent, globalLogPublisher
 
 from otter.domain.errors import StoreUnavailable
@@ -16,7 +16,7 @@ from tests.sim.plan import Plan
 from tests.sim.simulation import KEYS, Simulation
 
 SETTLES_WITHIN = 7200.0
-"""Seconds after the last trouble in which everything becomes as it was asked for."""
+"""Seconds after the last trouble in which everything becomes as it was asked for; or two self-heal sweeps, if they take longer."""
 LOOKS = 200
 """How often the oracles look while a plan runs."""
 YEAR = 365 * 86400.0
@@ -44,8 +44,16 @@ class Result:
 
 @define(eq=False)
 class Run:
+    """
+    :ivar looks: how often the oracles look while the plan runs. :ivar step: seconds between two looks at what is to settle.
+    :ivar rests: intervals of self-heal for which nothing may happen in the end.
+    """
+
     plan: Plan
     dies_at: int | None = None
+    looks: int = LOOKS
+    step: float = 60.0
+    rests: float = 3.0
     simulation: Simulation = field(init=False)
     users: Users = field(init=False)
     hands: Hands = field(init=False)
@@ -87,8 +95,8 @@ class Run:
         for happening in self.plan.happenings:
             actor: Any = self.users if hasattr(self.users, happening.what) else self.hands
             simulation.time.at(begin + happening.at, partial(self.happen, actor, happening))
-        for number in range(1, LOOKS + 1):
-            self.run_until(begin + self.plan.length * number / LOOKS)
+        for number in range(1, self.looks + 1):
+            self.run_until(begin + self.plan.length * number / self.looks)
             self.oracles.look()
         self.end()
 
@@ -100,7 +108,7 @@ class Run:
             actor.happen(happening)
 
     def begin(self, request: Any) -> None:
-        ensureDeferred(request).addErrback(lambda failure: self.bugs.append(failure.getTraceback()))
+        self.users.begin(request).addErrback(lambda failure: self.bugs.append(failure.getTraceback()))
 
     def run_until(self, moment: float) -> None:
         alive = sum(owned.id is not None and not owned.deleted for owned in self.users.groups)
@@ -117,9 +125,10 @@ class Run:
             if owned.id is not None and not owned.deleted:
                 self.begin(self.mend(which, owned))
         began, problem = simulation.time.now, "nothing was looked at"
-        while problem and simulation.time.now < began + SETTLES_WITHIN:
-            self.run_until(simulation.time.now + 60.0)
-            problem = self.oracles.unsettled()
+        longest = max(SETTLES_WITHIN, 2 * simulation.config.selfheal.interval)
+        while problem and (passed := simulation.time.now - began) < longest:
+            self.run_until(simulation.time.now + max(self.step, passed / 50))
+            problem = "somebody still waits for an answer" if self.users.asking else self.oracles.unsettled()
         require(not problem, f"in the end everything is as it was asked for; {problem}")
         self.oracles.check_accounts()
         self.oracles.check_groups()
@@ -140,7 +149,7 @@ class Run:
         simulation, changes = self.simulation, len(self.oracles.changes)
         before = simulation.effects
         interval = simulation.config.selfheal.interval
-        self.run_until(simulation.time.now + 3 * interval)
+        self.run_until(simulation.time.now + self.rests * interval)
         more = self.oracles.changes[changes:]
         require(not more, f"where nothing is to be done, nothing is done: {more}")
         groups = simulation.stored_groups().values()

@@ -97,6 +97,7 @@ class Simulation:
     :ivar effects: how many things processes have done to the world so far.
     :ivar dies_at: the effect that the process does not outlive; None if it does outlive all.
     :ivar hints: what becomes of hints at this moment.
+    :ivar hinted: how many there have been. :ivar lost_hint: the one that gets lost whatever becomes of others; None for none.
     :ivar ahead: seconds by which the clock of the machine differs from the world's.
     """
 
@@ -106,6 +107,8 @@ class Simulation:
     effects: int = 0
     dies_at: int | None = None
     hints: str = ""
+    hinted: int = 0
+    lost_hint: int | None = None
     on_effect: list[Callable[[str], None]] = field(factory=list)
     on_death: list[Callable[[], None]] = field(factory=list)
     process: Process | None = None
@@ -161,7 +164,7 @@ class Simulation:
         client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
         outside = Outside(clock, clock.timer, client, self.chance(f"process {self._lives}"))
         cloud = make_cloud(self.config, "password", outside)
-        hints = Hints(clock, lambda: self.hints)
+        hints = Hints(clock, self.next_hint)
         operations, services = furnish(self.config, store, cloud, KEYS, hints, outside)  # type: ignore[arg-type]
         self.process = Process(clock, operations, services)
         self.process.start()
@@ -171,16 +174,31 @@ class Simulation:
         """As by SIGKILL. What was on its way to a service arrives all the same."""
         if self.process is not None:
             self.trace.add(self.time.now, "the process dies")
-            self.process.clock.die()
-            self.process = None
-            for listener in self.on_death:
-                listener()
+            process, self.process = self.process, None
+            self._end(process)
+
+    def stop(self) -> None:
+        """As by SIGTERM: nobody listens any more, and what is under way has some seconds to end."""
+        process, self.process = self.process, None
+        assert process is not None
+        process.stop()
+        self.time.later(10.0, lambda: self._end(process))
+
+    def _end(self, process: Process) -> None:
+        process.clock.die()
+        for listener in self.on_death:
+            listener()
 
     def set_clock(self, seconds: float) -> None:
         """Of the machine that processes run on, forward or back."""
         self.ahead += seconds
         if self.process is not None:
             self.process.clock.ahead += seconds
+
+    def next_hint(self) -> str:
+        """What becomes of a hint that is given now."""
+        self.hinted += 1
+        return "lost" if self.hinted == self.lost_hint else self.hints
 
     def effect(self, clock: ProcessClock, what: str) -> bool:
         """A process does something to the world. Whether it lives on."""

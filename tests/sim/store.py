@@ -45,12 +45,23 @@ class StoreFault:
 
 @define(eq=False)
 class Disk:
-    """What outlives processes, and how well it works at this moment."""
+    """
+    What outlives processes, and how well it works at this moment.
+
+    :ivar writes: how many there have been. :ivar chosen: the fault that waits for the one with a number, besides ``faults``.
+    """
 
     random: Random
     pace: Callable[[Random], float] = lambda random: random.uniform(0.0005, 0.005)
     faults: list[StoreFault] = field(factory=list)
     met: dict[str, int] = field(factory=dict)
+    writes: int = 0
+    chosen: dict[int, StoreFault] = field(factory=dict)
+
+    def next_write(self) -> StoreFault | None:
+        """The fault that waits for the write that begins now."""
+        self.writes += 1
+        return self.chosen.get(self.writes)
 
     def fault(self, kinds: Sequence[str]) -> StoreFault | None:
         for fault in self.faults:
@@ -101,8 +112,9 @@ class DistantStore:
     async def _write(self, name: str, method: Callable, arguments: tuple, named: dict) -> Any:
         if self.clock.dead or not self.effect(f"store {name}"):
             await Deferred()
+        chosen = self.disk.next_write()
         await self._pause()
-        fault = self.disk.fault(["refused", "done but not told", "called twice", "slow"])
+        fault = chosen or self.disk.fault(["refused", "done but not told", "called twice", "slow"])
         kind = fault.kind if fault else ""
         if kind == "refused":
             raise StoreUnavailable("nothing could be stored")

@@ -149,12 +149,16 @@ class ProcessClock:
 @implementer(IReactorTime)
 @define(eq=False)
 class Timer:
-    """A process's steady clock."""
+    """A process's steady clock, which agrees with the other when the process begins."""
 
     clock: ProcessClock
+    ahead: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ahead = self.clock.ahead
 
     def seconds(self) -> float:
-        return self.clock.time.now - BEGINNING
+        return self.clock.time.now + self.ahead
 
     def callLater(self, delay: float, callable: Callable, *args: Any, **kw: Any) -> Call:
         return self.clock.callLater(delay, callable, *args, **kw)

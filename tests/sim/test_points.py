@@ -1,0 +1,102 @@
+"""
+The points of all scenarios: every death that differs from the others, and of the rest a part, spread evenly.
+
+``make sim-points`` goes through all points there are. Which are here depends on nothing but their number.
+"""
+
+import pytest
+
+from otter.services.converger import Converger
+from tests.sim.points import (
+    KINDS,
+    Disturbed,
+    Point,
+    Sight,
+    could_be,
+    differences,
+    distinct,
+    failures,
+    points_of,
+    wrong_at,
+)
+from tests.sim.scenarios import SCENARIOS
+
+DEATHS_APART = 2
+"""Tests for each scenario's deaths."""
+REST = {
+    "lists": (("stale 60", "stale 200", "stale nodes"), 10),
+    "hints": (("hint lost", "hint late", "hint doubled"), 2),
+    "store": (("refused", "untold"), 12),
+    "answers": (("request lost", "answer lost"), 16),
+}
+"""Kinds, and each how many-th of their points is here."""
+NUMBERS = {name: number for number, name in enumerate(SCENARIOS)}
+
+
+@pytest.mark.parametrize("part", range(DEATHS_APART))
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_death_changes_nothing_in_the_end(name, part):
+    deaths = distinct(points_of(SCENARIOS[name])["death"])
+    assert_all_well(name, deaths[part::DEATHS_APART])
+
+
+@pytest.mark.parametrize("group", REST)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_single_trouble_changes_nothing_in_the_end(name, group):
+    kinds, step = REST[group]
+    points = [point for kind in kinds for point in points_of(SCENARIOS[name])[kind]]
+    assert_all_well(name, points[NUMBERS[name] % step :: step])
+
+
+def assert_all_well(name, points):
+    assert points, "there is something to disturb"
+    found = failures(name, points)
+    assert not found, "\n".join(found)
+
+
+def test_all_kinds_are_here():
+    assert {"death", *(kind for kinds, _ in REST.values() for kind in kinds)} == set(KINDS)
+
+
+def test_what_is_lost_for_good_is_found(monkeypatch):
+    """Without the sweeps that look for what hints did not tell, a lost hint is one too many."""
+    plan = SCENARIOS["growth on two balancers and a pool"]
+    points = points_of(plan)["hint lost"]
+    monkeypatch.setattr(Converger, "_sweep", no_sweep)
+    assert any(wrong_at(plan, point) for point in points if point.number)
+
+
+async def no_sweep(self):
+    return None
+
+
+def test_an_end_that_differs_is_told():
+    assert differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 1}) == "b: 3 instead of 2, c: 1 instead of none"
+    assert differences({"a": 1}, {"a": 1}) == ""
+
+
+def test_an_execution_without_a_key_that_was_not_answered_counts_or_does_not():
+    plan = SCENARIOS["a webhook, and a keyed execution that is repeated"]
+    run = Disturbed(plan)
+    run.go()
+    assert could_be(plan, run) == [plan]
+    hooked = next(happening for happening in plan.happenings if "hook" in happening.details)
+    run.asked[hooked][0].told = ""
+    assert could_be(plan, run) == [plan, plan.without([hooked])]
+    run.asked[hooked][0].told = "no"
+    assert could_be(plan, run) == [plan.without([hooked])]
+
+
+def test_what_there_is_in_the_end_has_names_and_no_ids():
+    run = Disturbed(SCENARIOS["letting servers go"])
+    run.go()
+    state = Sight(run).state()
+    assert state["g0"]["desired"] == state["server acme g0, ACTIVE, [('theirs', 'yes')]"] == 1
+    assert state["server acme nobody's, [], ACTIVE, [('theirs', 'yes')]"] == 2
+    assert state["on 17: nobody's, [], ('ENABLED', 1, 'PRIMARY', 80)"] == 2
+
+
+def test_deaths_between_which_nothing_happens_are_one():
+    labels = ["store a", "store a done", "nova GET x", "nova POST y", "nova GET x", "nova POST y done", "nova GET x"]
+    deaths = [Point("death", number, label) for number, label in enumerate(labels, 1)]
+    assert [death.number for death in distinct(deaths)] == [1, 2, 5, 6]
