@@ -253,9 +253,7 @@ def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:
     }
     catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
     throttle, doors = Throttle(timer, limits), Doors(timer)
-    return Cloud(
-        http, identity, throttle, doors, clock, config.region, catalog, timer.seconds, outside.random.random
-    )
+    return Cloud(http, identity, throttle, doors, clock, config.region, catalog, timer.seconds, outside.random.random)
 
 
 def make_callers(config: Config, http: Http, password: str, reactor: Any) -> Callers | None:

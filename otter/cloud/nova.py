@@ -153,7 +153,10 @@ def release_server(server_id: str):
     path = f"servers/{quote(server_id, '')}/metadata"
     try:
         shown = yield request(SERVICE, "show a server's metadata", "GET", path).on(error=classified(GET_ERRORS))
-        body = {"metadata": understood("Nova", lambda answer: theirs(answer["metadata"]))(shown)}
+        before, after = understood("Nova", lambda answer: (answer["metadata"], theirs(answer["metadata"])))(shown)
+        if before == after:
+            return
+        body = {"metadata": after}
         yield request(SERVICE, "release a server", "PUT", path, json=body).on(error=classified(GET_ERRORS))
     except NoSuchServer:
         return

@@ -23,20 +23,17 @@ def gather(group_id: GroupId, now: float, roster: Roster):
     Effect of what there is of the group: its servers, and the load balancers that they belong on.
 
     A server that we know of and that is missing from the list is asked for by its id: lists lag, and may even go back in time.
+    So is one that nobody was waiting for: it may be the group's no more.
     A known one that is really gone is still observed while a load balancer may send traffic to where it was.
     """
     listed = yield nova.list_servers()
     present = {server.id: server for server in listed if server.id not in roster.gone}
-    promised = {create.server_id for create in roster.creates.values() if create.server_id is not None}
-    missing = sorted({*roster.known, *roster.released, *promised} - present.keys())
-    answers = yield parallel(map(look_for, missing))
-    found = dict(zip(missing, answers, strict=True))
+    doubtful = sorted(doubts(group_id, roster, present))
+    answers = yield parallel(map(look_for, doubtful))
+    found = dict.fromkeys(roster.gone) | dict(zip(doubtful, answers, strict=True))
     present |= {id: server for id, server in found.items() if isinstance(server, Server)}
-    in_service = {member.id for member in roster.active}
-    present = {
-        id: no_older(server, roster.known.get(id, Place()), id in in_service) for id, server in present.items()
-    }
-    unseen = {id for id, answer in found.items() if isinstance(answer, CloudError)}
+    present = {id: no_older(server, roster) for id, server in present.items() if found.get(id, server) is not None}
+    unseen = {id for id, answer in found.items() if isinstance(answer, CloudError)} - present.keys()
 
     ours = [server for server in present.values() if server.group_id == group_id.group]
     members = [server for server in ours if server.id not in roster.released]
@@ -58,17 +55,29 @@ def gather(group_id: GroupId, now: float, roster: Roster):
         leaving=leaving(roster, members, now),
         seen=pmap({server.id: first_seen(roster, server.id, now) for server in members}),
         released=frozenset(id for id in roster.released if id in present or id in unseen),
-        gone=frozenset(id for id, answer in found.items() if answer is None and id in roster.known),
+        gone=frozenset(id for id in doubtful if found[id] is None and id not in promised(roster)),
         clinging=frozenset(server.id for server in ours if server.id in roster.released),
         troubles=frozenset(answer.user_message for answer in answers if isinstance(answer, CloudError)),
     )
 
 
-def no_older(server: Server, known: Place, in_service: bool) -> Server:
-    """``server``, if a list shows it as it was once: without the address that it has had since, or in BUILD."""
+def doubts(group_id: GroupId, roster: Roster, listed: Mapping[str, Server]) -> set[str]:
+    """Ids of servers about which a list is not to be believed."""
+    missing = {*roster.known, *roster.released, *promised(roster)} - listed.keys() - set(roster.gone)
+    return missing | late(roster, [server for server in listed.values() if server.group_id == group_id.group])
+
+
+def promised(roster: Roster) -> set[str]:
+    """Ids of servers that Nova has promised; it may take a while to know them itself."""
+    return {create.server_id for create in roster.creates.values() if create.server_id is not None} - set(roster.known)
+
+
+def no_older(server: Server, roster: Roster) -> Server:
+    """``server``, but not as it was once: without the address that it has had since, or in BUILD after it was in service."""
+    known = roster.known.get(server.id, Place())
     if not server.address and known.address:
         server = evolve(server, address=known.address)
-    if in_service and server.state is ServerState.BUILD:
+    if server.state is ServerState.BUILD and any(member.id == server.id for member in roster.active):
         server = evolve(server, state=ServerState.ACTIVE)
     return server
 

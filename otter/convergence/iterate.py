@@ -86,7 +86,8 @@ class Pass:
         if group.resting:
             return group
         began = self.clock.seconds()
-        group = evolve(group, state=self._believed(group.state, began))
+        latest = began + self.rules.resolve_timeout
+        group = evolve(group, state=self._believed(group.state, began), roster=group.roster.believed(latest))
         seen = await self._guarded(group)
         self._tell(group_id, seen)
         if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
@@ -95,7 +96,7 @@ class Pass:
         now, chance = self.clock.seconds(), self.random.random()
 
         def after(current: Group) -> Group:
-            roster = current.roster
+            roster = current.roster.believed(latest)
             if seen.observed is not None:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget

@@ -86,7 +86,8 @@ def roster_after(
     """
     settled = outcome.withdrawn | (set(read.creates) - observed.pending)
     added = {id: place for id, place in roster.known.items() if id not in read.known}
-    known = places(observed, forget).update(added)
+    gone = gone_after(roster, observed)
+    known = places(observed, forget, gone).update(added)
     return Roster(
         active=in_service(observed, fleet, roster),
         known=pmap({id: place for id, place in known.items() if id not in roster.released}),
@@ -99,7 +100,7 @@ def roster_after(
         ),
         leaving=pmap({id: observed.leaving.get(id, since) for id, since in roster.leaving.items() if id in known}),
         released=pset(id for id in roster.released if id in observed.released or id not in read.released),
-        gone=gone_after(roster, observed),
+        gone=gone,
         draining=pmap(
             {
                 (balancer_id, node.id): node.draining_since
@@ -134,16 +135,19 @@ def in_service(observed: Observed, fleet: Fleet, roster: Roster) -> PVector[Memb
     return pvector(Member(server.id, server.links) for server in active)
 
 
-def places(observed: Observed, forget: float) -> PMap[str, Place]:
+def places(observed: Observed, forget: float, gone: Mapping[str, float]) -> PMap[str, Place]:
     """
     Where each server was seen. One that is gone is forgotten once no load balancer holds it any more.
 
     :param forget: seconds after which it is forgotten all the same.
+    :param gone: ids of servers that are not forgotten yet, because lists of nodes may be old, too.
     """
     ties = ties_of(observed)
 
     def matters(server: Server) -> bool:
-        return server.state is not ServerState.GONE or (observed.leaving_for(server) < forget and ties.hold(server))
+        if server.state is not ServerState.GONE:
+            return True
+        return observed.leaving_for(server) < forget and (server.id in gone or ties.hold(server))
 
     kept = filter(matters, observed.servers)
     return pmap({server.id: place_of(server, observed) for server in kept})

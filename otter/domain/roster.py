@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 from pyrsistent import PMap, PSet, PVector, pmap, pset, pvector
 
 from otter.domain.balancers import BalancerId, Target
@@ -86,3 +86,12 @@ class Roster:
     released: PSet[str] = pset()
     gone: PMap[str, float] = pmap()
     draining: PMap[tuple[BalancerId, str], float] = pmap()
+
+    def believed(self, latest: float) -> "Roster":
+        """With creates that are resolved at ``latest``, in case a clock that was ahead said when (epoch seconds)."""
+        return evolve(
+            self,
+            creates=pmap(
+                {id: evolve(create, resolve_by=min(create.resolve_by, latest)) for id, create in self.creates.items()}
+            ),
+        )

@@ -141,6 +141,15 @@ class EvictionTests(PassTestCase):
         self.converge()
         self.assertEqual((self.cloud.servers, self.cloud.nodes), ({}, {}))
 
+    def test_a_server_that_is_purged_while_the_pass_that_makes_it_is_still_at_work_is_not_forgotten(self):
+        self.group_of(2)
+        self.at_request("servers", lambda: "s1" in self.cloud.servers and self.evict("s1"))
+        self.one_pass()
+        self.assertEqual(list(self.group().roster.leaving), ["s1"])
+        self.converge()
+        self.assertNotIn("s1", self.cloud.servers)
+        self.assertEqual(len(self.active()), 2)
+
     def test_metadata_of_the_owners_do_not_make_servers_leave(self):
         self.group_of(1, server={"flavorRef": "2", "metadata": {"rax:autoscale:server:state": "DRAINING"}})
         self.converge()

@@ -91,6 +91,8 @@ class Users:
     capability_of: Callable[[Webhook], str]
     keys: int = 0
     answers: dict[str, int] = field(factory=dict)
+    last: float = 0.0
+    """When anybody last asked for servers that may be refused."""
     asking: int = 0
     """How many go on until they have an answer, or have had enough."""
 
@@ -225,6 +227,7 @@ class Users:
         group = self.groups[which]
         document = launch_of(self.simulation, group.plan, how)
         before, group.invalid = group.invalid, how == "invalid"
+        self.last = self.simulation.time.now
         answer = await self._ask_of(
             which, "relaunch", lambda it, group_id: it.groups.replace_launch(group_id, document)
         )

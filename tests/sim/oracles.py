@@ -138,7 +138,9 @@ class Oracles:
         for group in self.simulation.stored_groups().values():
             if group.state.status is Status.ERROR:
                 last = max(CAUSES_LAST, 2 * self.simulation.config.selfheal.interval)
-                require(now - self.hands.last < last, f"an error has a cause: {list(group.state.reasons)}")
+                since, owner = now - max(self.hands.last, self.users.last), self.owner(group.id)
+                has_cause = since < last or (owner is not None and owner.invalid)
+                require(has_cause, f"an error has a cause: {list(group.state.reasons)}")
                 require(group.state.reasons, "an error says what is wrong")
 
     # In the end
@@ -166,7 +168,7 @@ class Oracles:
             return f"it has {len(members)} servers, and should have {state.desired}"
         if broken := [server.id for server in members if server.status != "ACTIVE" or server.is_going]:
             return f"it counts servers that do not work: {broken}"
-        if roster.creates or roster.leaving or roster.draining:
+        if roster.creates or set(roster.leaving) - set(roster.gone) or roster.draining:
             return f"it has something in hand: {roster.creates} {roster.leaving} {roster.draining}"
         if {member.id for member in roster.active} != {server.id for server in members}:
             return "it shows other servers than it has"
