@@ -113,7 +113,13 @@ CLIMATES = {
         groups=30,
         gap=5 * DAY,
         config={
-            "converger": {"interval": 3600, "build_timeout": 300, "online_timeout": 120, "detach_timeout": 120},
+            "converger": {
+                "interval": 3600,
+                "build_timeout": 300,
+                "online_timeout": 120,
+                "detach_timeout": 120,
+                "longest_error_probe": DAY / 4,
+            },
             "selfheal": {"interval": 28 * DAY},
             "scheduler": {"interval": 3600},
             "identity": {"cache_ttl": 600},

@@ -125,7 +125,8 @@ class Run:
             if owned.id is not None and not owned.deleted:
                 self.begin(self.mend(which, owned))
         began, problem = simulation.time.now, "nothing was looked at"
-        longest = max(SETTLES_WITHIN, 2 * simulation.config.selfheal.interval)
+        late = max(0.0, simulation.last_event() - began)
+        longest = late + max(SETTLES_WITHIN, 2 * simulation.config.selfheal.interval)
         while problem and (passed := simulation.time.now - began) < longest:
             self.run_until(simulation.time.now + max(self.step, passed / 50))
             problem = "somebody still waits for an answer" if self.users.asking else self.oracles.unsettled()

@@ -49,6 +49,19 @@ SCENARIOS = {
         (57.0, "execute", 0, "up", "key", 1),
         (90.0, "execute", 0, "down", "key", 1),
     ),
+    "growth while lists are old": scenario(
+        140.0,
+        (group(0, 9, "7", counted=True),),
+        (45.0, "age_lists", "acme", 9.0, 90.0),
+        (50.0, "execute", 0, "two", "key", 1),
+    ),
+    "scaling down while lists are old": scenario(
+        190.0,
+        (group(0, 9, "7", counted=True),),
+        (50.0, "execute", 0, "two", "key", 1),
+        (95.0, "age_lists", "acme", 9.0, 90.0),
+        (100.0, "execute", 0, "down", "key", 1),
+    ),
     "eviction": scenario(
         230.0,
         (group(0, 9, "7", "8"),),

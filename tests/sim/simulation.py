@@ -225,6 +225,10 @@ class Simulation:
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM groups ORDER BY tenant, id").fetchall()
         return {group.id: group for group in map(group_of, rows)}
 
+    def last_event(self) -> float:
+        """When a policy is going to be executed by itself for the last time (epoch seconds); 0 if none is."""
+        return self._connection.execute("SELECT max(due) FROM policies").fetchone()[0] or 0.0
+
     def has_events_to_come(self) -> bool:
         """Whether a policy is going to be executed by itself."""
         return bool(self._connection.execute("SELECT 1 FROM policies WHERE due IS NOT NULL").fetchall())
