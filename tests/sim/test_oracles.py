@@ -1,0 +1,265 @@
+"""The oracles can fail: for each promise otter is broken on purpose, and the run says which promise that was."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+
+import pytest
+from attrs import evolve
+from pyrsistent import pset, pvector
+
+from otter.cloud import nova
+from otter.cloud.nova import GROUP_KEY
+from otter.convergence import iterate, record
+from otter.domain.group import Status
+from otter.domain.roster import Member
+from otter.domain.servers import ServerState
+from otter.operations import policies
+from otter.planning import plan as planning
+from otter.planning import servers
+from otter.planning.steps import ChangeNodes, DeleteServer, RemoveNodes, Step
+from otter.planning.world import Observed
+from otter.services.converger import Converger
+from tests.sim.plan import DAY, GroupPlan, Happening, Plan
+from tests.sim.run import Result, Run
+
+COUNTED = GroupPlan("acme", least=0, most=1000, counted=True, balancers=("7",))
+BOUNDED = GroupPlan("acme", least=2, most=2)
+UP_AND_DOWN = (Happening(50.0, "execute", (0, "two", "id", 1)), Happening(300.0, "execute", (0, "down", "id", 1)))
+
+Patch = pytest.MonkeyPatch
+
+
+def live(group: GroupPlan, happenings: Iterable[Happening] = UP_AND_DOWN, length: float = 500.0) -> Result:
+    return Run(Plan(1, "storm", length, (group,), tuple(happenings))).go()
+
+
+def plan_also(patch: Patch, more: Callable[[Observed], Iterable[Step]]) -> None:
+    """Have every pass do ``more``, besides what it should."""
+    plan = iterate.plan
+
+    def wrong(desired, observed, tickets, timeouts) -> Sequence[Step]:
+        return (*plan(desired, observed, tickets, timeouts), *more(observed))
+
+    patch.setattr(iterate, "plan", wrong)
+
+
+@pytest.mark.parametrize("group", [COUNTED, BOUNDED])
+def test_otter_as_it_is_breaks_no_promise(group: GroupPlan) -> None:
+    result = live(group)
+    assert result.failure == ""
+    assert result.requests > 0
+
+
+# 1: eventually stable
+
+
+def test_a_change_that_nobody_acts_on_is_noticed(monkeypatch: Patch) -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(Converger, "capacity_changed", nothing)
+    monkeypatch.setattr(Converger, "_due", nothing)
+    assert "in the end everything is as it was asked for" in live(COUNTED).failure
+
+
+def test_a_pass_that_always_finds_something_to_change_is_noticed(monkeypatch: Patch) -> None:
+    def rewrite(observed: Observed) -> Iterable[Step]:
+        return [ChangeNodes(id, pvector(seen.nodes)) for id, seen in observed.balancers.items() if seen.nodes]
+
+    plan_also(monkeypatch, rewrite)
+    assert "it is not finished" in live(COUNTED).failure
+
+
+def test_a_change_in_a_world_that_is_as_it_should_be_is_noticed(monkeypatch: Patch) -> None:
+    looks = count()
+
+    def rewrite_sometimes(observed: Observed) -> Iterable[Step]:
+        if not next(looks) % 4:
+            return [ChangeNodes(id, pvector(seen.nodes)) for id, seen in observed.balancers.items() if seen.nodes]
+        return []
+
+    plan_also(monkeypatch, rewrite_sometimes)
+    assert "where nothing is to be done, nothing is done" in live(COUNTED).failure
+
+
+# 2: never more than max, never below min
+
+
+def test_a_server_too_many_is_noticed(monkeypatch: Patch) -> None:
+    plan_creates = servers.plan_creates
+
+    def one_more(desired, fleet, observed, tickets) -> Iterable[Step]:
+        return plan_creates(evolve(desired, capacity=desired.capacity + 1), fleet, observed, tickets)
+
+    monkeypatch.setattr(servers, "plan_creates", one_more)
+    assert "never more than 2 servers, and there are 3" in live(BOUNDED, []).failure
+
+
+def test_a_victim_below_the_least_is_noticed(monkeypatch: Patch) -> None:
+    sort_servers = servers.sort_servers
+
+    def one_less_once_all_work(observed: Observed, capacity: int, timeout: float) -> servers.Fleet:
+        all_work = all(server.state is ServerState.ACTIVE for server in observed.servers)
+        return sort_servers(observed, capacity - all_work, timeout)
+
+    for module in (planning, iterate):
+        monkeypatch.setattr(module, "sort_servers", one_less_once_all_work)
+    assert "a working server was deleted, and 1 of at least 2 are left" in live(BOUNDED, []).failure
+
+
+# 3: no untagged server, nobody else's
+
+
+def test_a_server_without_its_group_is_noticed(monkeypatch: Patch) -> None:
+    metadata_of = nova.metadata_of
+
+    def without_group(*arguments) -> dict[str, str]:
+        return {key: value for key, value in metadata_of(*arguments).items() if key != GROUP_KEY}
+
+    monkeypatch.setattr(nova, "metadata_of", without_group)
+    assert "every server that is made carries the id of a group that there is" in live(COUNTED).failure
+
+
+def test_a_create_that_was_not_written_down_is_noticed(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(iterate.Pass, "_creates", lambda *_: {})
+    assert "a create is written down before it is sent" in live(COUNTED).failure
+
+
+def test_the_end_of_a_strangers_server_is_noticed(monkeypatch: Patch) -> None:
+    server_of, groups = nova.server_of, []
+
+    def everybody_is_ours(document):
+        server = server_of(document)
+        groups.extend([server.group_id] if server.group_id else [])
+        return evolve(server, group_id=groups[0]) if groups else server
+
+    monkeypatch.setattr(nova, "server_of", everybody_is_ours)
+    stranger = Happening(200.0, "change_server", (0, 0, "other"))
+    assert "other people's" in live(COUNTED, (*UP_AND_DOWN, stranger)).failure
+
+
+def test_a_strangers_node_that_is_removed_is_noticed(monkeypatch: Patch) -> None:
+    def remove_all(observed: Observed) -> Iterable[Step]:
+        return [RemoveNodes(id, pset(seen.nodes)) for id, seen in observed.balancers.items() if seen.nodes]
+
+    plan_also(monkeypatch, remove_all)
+    stranger = Happening(10.0, "change_node", ("acme", "7", 0, "foreign"))
+    assert "other people's nodes are left alone" in live(COUNTED, (stranger, *UP_AND_DOWN)).failure
+
+
+def test_a_delete_that_was_not_written_down_is_noticed(monkeypatch: Patch) -> None:
+    def delete_somebody(observed: Observed) -> Iterable[Step]:
+        return [DeleteServer(server.id) for server in observed.servers[1:]]
+
+    plan_also(monkeypatch, delete_somebody)
+    assert "leaving is written down before anything is done about it" in live(COUNTED).failure
+
+
+# 4: every acknowledged request counts once
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_an_execution_that_does_not_count_once_is_noticed(monkeypatch: Patch, times: int) -> None:
+    decide = policies.decide
+
+    def miscount(group, policy, now):
+        for _ in range(times):
+            group = decide(group, policy, now)
+        return group
+
+    monkeypatch.setattr(policies, "decide", miscount)
+    happenings = [Happening(50.0, "execute", (0, "two", "id", 1))]
+    assert f"g0 wants {2 * times}, and what was asked of it comes to {{2}}" in live(COUNTED, happenings).failure
+
+
+# 5: load balancers
+
+
+def test_a_server_without_its_node_is_noticed(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(planning, "plan_balancers", lambda *_: [])
+    monkeypatch.setattr(
+        record, "in_service", lambda _, fleet, __: pvector(Member(it.id, it.links) for it in fleet.serving)
+    )
+    assert "is not served by" in live(COUNTED).failure
+
+
+def test_a_node_that_is_left_behind_is_noticed(monkeypatch: Patch) -> None:
+    plan_balancers = planning.plan_balancers
+
+    def without_removals(*arguments) -> Iterable[Step]:
+        return [step for step in plan_balancers(*arguments) if not isinstance(step, RemoveNodes)]
+
+    monkeypatch.setattr(planning, "plan_balancers", without_removals)
+    monkeypatch.setattr(servers.Ties, "hold", lambda *_: False)
+    assert "balancer 17 still has Node" in live(COUNTED).failure
+
+
+# 6: calls are bounded
+
+
+def test_looks_that_ask_too_much_are_noticed(monkeypatch: Patch) -> None:
+    gather = iterate.gather
+
+    def gather_often(*arguments):
+        looking = gather(*arguments)
+        for _ in range(10):
+            looking = looking.on(lambda _: gather(*arguments))
+        return looking
+
+    monkeypatch.setattr(iterate, "gather", gather_often)
+    assert "at most" in live(COUNTED).failure
+
+
+# 7: ERROR has a cause, and goes with it
+
+
+def test_an_error_without_a_cause_is_noticed(monkeypatch: Patch) -> None:
+    state_after = iterate.state_after
+
+    def pessimist(*arguments):
+        return evolve(state_after(*arguments), status=Status.ERROR, reasons=pvector(["who knows"]))
+
+    monkeypatch.setattr(iterate, "state_after", pessimist)
+    assert "an error has a cause: ['who knows']" in live(COUNTED).failure
+
+
+def test_an_error_that_does_not_say_what_is_wrong_is_noticed(monkeypatch: Patch) -> None:
+    state_after = iterate.state_after
+
+    def speechless(*arguments):
+        return evolve(state_after(*arguments), reasons=pvector())
+
+    monkeypatch.setattr(iterate, "state_after", speechless)
+    assert "an error says what is wrong" in live(COUNTED, (*UP_AND_DOWN, no_servers(40.0))).failure
+
+
+def test_an_error_that_outlives_its_cause_is_noticed(monkeypatch: Patch) -> None:
+    state_after = iterate.state_after
+
+    def unforgiving(state, *arguments):
+        after = state_after(state, *arguments)
+        return evolve(after, status=state.status, reasons=state.reasons) if state.reasons else after
+
+    monkeypatch.setattr(iterate, "state_after", unforgiving)
+    assert "it is in ERROR" in live(COUNTED, (*UP_AND_DOWN, no_servers(40.0))).failure
+    assert "an error has a cause" in live(COUNTED, (*UP_AND_DOWN, no_servers(40.0)), length=DAY).failure
+
+
+# 8: the same seed, the same life
+
+
+def test_what_outlives_a_run_shows_in_its_digest(monkeypatch: Patch) -> None:
+    plan, calls = iterate.plan, count()
+    assert live(COUNTED).digest == live(COUNTED).digest
+
+    def moody(*arguments) -> Sequence[Step]:
+        steps = plan(*arguments)
+        return () if next(calls) == 2 else steps
+
+    monkeypatch.setattr(iterate, "plan", moody)
+    assert live(COUNTED).digest != live(COUNTED).digest
+
+
+def no_servers(at: float) -> Happening:
+    """The tenant may have none, or fewer than it asks for, for two minutes."""
+    return Happening(at, "network", ("403 page", "nova", "changes", "acme", 1.0, 0, 120.0))
