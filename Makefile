@@ -9,7 +9,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types rows crash-points sim-points bench clean
+.PHONY: help setup run cloud serve demo test lint types rows crash-points sim sim-points mutants bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -55,11 +55,23 @@ rows: setup ## run what docs/compatibility.md names, and fail for a row that no 
 crash-points: setup ## kill otter at every changing request of the demo's story, before and after
 	@exec $(BIN)/python -m tests.crash_points
 
+sim: setup ## otter in a simulated world with faults (docs/simulation.md); SIM="--minutes 10" and so on
+	@exec $(BIN)/python -m tests.sim $(SIM)
+
 sim-points: setup ## disturb each scenario of the simulator at each of its points in turn; SCENARIO="..." for one of them
 	@exec $(BIN)/python -m tests.sim.points $(if $(SCENARIO),"$(SCENARIO)")
+
+.venv-mutants/done: requirements/mutants.txt
+	@echo "Setting up .venv-mutants, for the tool that draws mutants (a minute, once)..." >&2
+	@$(PYTHON) -m venv --clear .venv-mutants >&2
+	@.venv-mutants/bin/pip install --quiet --disable-pip-version-check -r requirements/mutants.txt >&2
+	@touch $@
+
+mutants: setup .venv-mutants/done ## make otter wrong in hundreds of ways, and see who notices; MUTANTS="--seed 5 --number 20" and so on
+	@exec .venv-mutants/bin/python -m tests.mutants $(MUTANTS)
 
 bench: setup ## the figures of docs/figures.md, measured here
 	@exec $(BIN)/python -m benchmarks
 
 clean: ## remove what these targets made, but not the data
-	rm -rf .venv .venv-cloud .hypothesis .pytest_cache .ruff_cache .mypy_cache build *.egg-info
+	rm -rf .venv .venv-cloud .venv-mutants .hypothesis .pytest_cache .ruff_cache .mypy_cache build *.egg-info

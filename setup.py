@@ -27,6 +27,7 @@ setup(
         "zope.interface>=8.7",
     ],
     extras_require={
+        "mutants": ["cosmic-ray>=8.7"],
         "test": [
             "hypothesis>=6.170",
             "mypy>=2.4",

@@ -143,7 +143,13 @@ class EvictionTests(PassTestCase):
 
     def test_a_server_that_is_purged_while_the_pass_that_makes_it_is_still_at_work_is_not_forgotten(self):
         self.group_of(2)
-        self.at_request("servers", lambda: "s1" in self.cloud.servers and self.evict("s1"))
+
+        def evict_the_first(request):
+            if request.method == "POST" and "s1" in self.cloud.servers:
+                self.cloud.refuse = lambda request: None
+                self.evict("s1")
+
+        self.cloud.refuse = evict_the_first
         self.one_pass()
         self.assertEqual(list(self.group().roster.leaving), ["s1"])
         self.converge()

@@ -1,13 +1,14 @@
 """``make mutants``: does what we have find mistakes? Code is made wrong, and tests and simulator are to notice. (docs/mutants.md)"""
 
 import argparse
+import itertools
 import json
 import queue
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -15,13 +16,15 @@ from random import Random
 from attrs import asdict, define, field, frozen
 
 from tests.mutants.drawing import Mutant, draw, find
-from tests.mutants.judges import Copy, another, copy_of
+from tests.mutants.judges import Copy, Verdict, another, copy_of
 from tests.mutants.realistic import MISTAKES, Mistake, original_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 ENOUGH = 0.95
 """The share of mutants that is to be caught."""
+SCENARIOS = ("a create whose answer is lost", "a server vanishes")
+"""In which the process dies at each point in turn."""
 KINDS = ("drawn", "realistic")
 JUDGES = ("tests", "simulator")
 
@@ -39,54 +42,58 @@ class Finding:
 @define(eq=False)
 class Court:
     """
-    Judges mutants side by side.
+    Judges mutants side by side: first the tests all of them, then the simulator those that are left.
 
-    :ivar storms: seeds. :ivar found: what came of mutants so far, by their ids. :ivar record: where that is kept; None for nowhere.
+    :ivar trials: of the simulator: seeds of storms, and names of scenarios. :ivar found: what came of mutants so far, by their ids. :ivar record: where that is kept; None for nowhere.
     """
 
     copies: "queue.SimpleQueue[Copy]"
-    storms: Sequence[int]
+    at_once: int
+    trials: Sequence[str]
     record: Path | None
     found: dict[str, Finding] = field(factory=dict)
-    done: int = 0
 
-    def judge(self, mutants: Sequence[Mutant], at_once: int) -> list[Finding]:
-        self.done = 0
-        with ThreadPoolExecutor(at_once) as pool:
-            return list(pool.map(lambda mutant: self._judge(mutant, len(mutants)), mutants))
+    def judge(self, mutants: Sequence[Mutant]) -> list[Finding]:
+        left = [mutant for mutant in mutants if mutant.id not in self.found]
+        tests = self._ask("tests", left, lambda copy, mutant: copy.tests(mutant.room))
+        left = [mutant for mutant, verdict in zip(left, tests, strict=True) if not verdict.caught]
+        storms = self._ask("simulator", left, lambda copy, mutant: copy.simulator(self.trials))
+        for mutant, verdict in zip(left, storms, strict=True):
+            if not verdict.caught:
+                self._note(mutant, "", "")
+        return [self.found[mutant.id] for mutant in mutants]
 
-    def _judge(self, mutant: Mutant, of: int) -> Finding:
-        finding = self.found.get(mutant.id) or self._find(mutant)
+    def seen_by_simulator(self, mutants: Sequence[Mutant]) -> int:
+        """How many of those that tests caught the simulator catches too."""
+        kept, self.found, self.record = self.found, {}, None
+        verdicts = self._ask("simulator", mutants, lambda copy, mutant: copy.simulator(self.trials))
+        self.found = kept
+        return sum(verdict.caught for verdict in verdicts)
+
+    def _ask(self, judge: str, mutants: Sequence[Mutant], ask: Callable[[Copy, Mutant], Verdict]) -> list[Verdict]:
+        done = itertools.count(1)
+
+        def asked(mutant: Mutant) -> Verdict:
+            copy = self.copies.get()
+            try:
+                with copy.mutated(mutant):
+                    verdict = ask(copy, mutant)
+            finally:
+                self.copies.put(copy)
+            if verdict.caught:
+                self._note(mutant, judge, verdict.how)
+            tell(f"{judge} {next(done)}/{len(mutants)} {verdict.how or 'NOTHING SEEN'}: {mutant.id}")
+            return verdict
+
+        with ThreadPoolExecutor(self.at_once) as pool:
+            return list(pool.map(asked, mutants))
+
+    def _note(self, mutant: Mutant, judge: str, how: str) -> None:
+        finding = Finding(mutant.id, "realistic" if mutant.meaning else "drawn", judge, how)
         self.found[mutant.id] = finding
-        self.done += 1
-        tell(f"{self.done}/{of} {finding.judge or 'SURVIVED'}: {mutant.id}  {finding.how}")
-        return finding
-
-    def _find(self, mutant: Mutant) -> Finding:
-        kind = "realistic" if mutant.meaning else "drawn"
-        copy = self.copies.get()
-        try:
-            with copy.mutated(mutant):
-                judge, verdict = "tests", copy.tests(mutant.room)
-                if not verdict.caught:
-                    judge, verdict = "simulator", copy.storms(self.storms)
-        finally:
-            self.copies.put(copy)
-        finding = Finding(mutant.id, kind, judge if verdict.caught else "", verdict.how)
         if self.record is not None:
             with self.record.open("a") as file:
                 file.write(json.dumps(asdict(finding)) + "\n")
-        return finding
-
-    def seen_by_simulator(self, mutant: Mutant) -> bool:
-        copy = self.copies.get()
-        try:
-            with copy.mutated(mutant):
-                verdict = copy.storms(self.storms)
-        finally:
-            self.copies.put(copy)
-        tell(f"{'caught' if verdict.caught else 'not caught'} by the simulator alone: {mutant.id}  {verdict.how}")
-        return verdict.caught
 
 
 def main() -> int:
@@ -98,17 +105,20 @@ def main() -> int:
         chosen = [find_mutant(root, id) for id in options.only]
         mutants = chosen or [*realistic(root), *draw(root, options.number, options.seed)]
         tell(f"{len(mutants)} mutants; drawn with --seed {options.seed}")
-        storms = clean(first, range(options.storms))
+        trials = clean(first, [*map(str, range(options.storms)), *SCENARIOS])
         waiting: queue.SimpleQueue[Copy] = queue.SimpleQueue()
         for number in range(options.at_once):
             waiting.put(another(first, Path(folder) / f"copy{number}"))
-        court = Court(waiting, storms, options.record, read_record(options.record))
-        findings = court.judge(mutants, options.at_once)
+        court = Court(waiting, options.at_once, trials, options.record, read_record(options.record))
+        findings = court.judge(mutants)
         by_tests = [mutant for mutant, finding in zip(mutants, findings, strict=True) if finding.judge == "tests"]
         sample = Random(f"sample {options.seed}").sample(by_tests, min(options.sample, len(by_tests)))
-        with ThreadPoolExecutor(options.at_once) as pool:
-            seen = list(pool.map(court.seen_by_simulator, sample))
-    return report(mutants, findings, seen)
+        seen = court.seen_by_simulator(sample)
+        if first.tests("planning").caught:
+            raise SystemExit(
+                "the tests fail without any mutation now, and did not at the beginning: nothing of this counts"
+            )
+    return report(mutants, findings, seen, len(sample))
 
 
 def options_of(arguments: Sequence[str]) -> argparse.Namespace:
@@ -143,21 +153,21 @@ def find_mutant(root: Path, id: str) -> Mutant:
     return mutant
 
 
-def clean(copy: Copy, seeds: Sequence[int]) -> list[int]:
-    """The storms in which otter as it is keeps its promises. Tests and storms may take five times as long for a mutant."""
+def clean(copy: Copy, trials: Sequence[str]) -> list[str]:
+    """The trials that otter as it is passes. Judges may take five times as long for a mutant."""
     began = time.monotonic()
     verdict = copy.tests("planning")
     if verdict.caught:
         raise SystemExit(f"without any mutation the tests fail: {verdict.how}")
     tests = time.monotonic() - began
     began = time.monotonic()
-    failing = copy.failing_storms(seeds)
-    storms = time.monotonic() - began
-    copy.limits.update(tests=30 + 5 * tests, simulator=30 + 5 * storms)
-    tell(f"as it is: tests pass in {tests:.0f} s, {len(seeds)} storms take {storms:.0f} s")
+    failing = copy.failing(trials)
+    simulator = time.monotonic() - began
+    copy.limits.update(tests=30 + 5 * tests, simulator=30 + 5 * simulator)
+    tell(f"as it is: tests pass in {tests:.0f} s; {len(trials)} trials of the simulator take {simulator:.0f} s")
     if failing:
         tell(f"left out, for they fail without any mutation: {failing}")
-    return [seed for seed in seeds if seed not in failing]
+    return [trial for trial in trials if trial not in failing]
 
 
 def read_record(path: Path | None) -> dict[str, Finding]:
@@ -166,7 +176,7 @@ def read_record(path: Path | None) -> dict[str, Finding]:
     return {finding.id: finding for finding in (Finding(**json.loads(line)) for line in path.read_text().splitlines())}
 
 
-def report(mutants: Sequence[Mutant], findings: Sequence[Finding], seen: Sequence[bool]) -> int:
+def report(mutants: Sequence[Mutant], findings: Sequence[Finding], seen: int, sample: int) -> int:
     """Print what came of it all. The exit status."""
     counts = Counter((finding.kind, finding.judge) for finding in findings)
     print(f"\n{'':12}{'all':>8}{'tests':>8}{'simulator':>12}{'survived':>10}{'caught':>9}")
@@ -177,8 +187,8 @@ def report(mutants: Sequence[Mutant], findings: Sequence[Finding], seen: Sequenc
     total, survivors = len(findings), [pair for pair in zip(mutants, findings, strict=True) if not pair[1].judge]
     tests, simulator = (sum(finding.judge == judge for finding in findings) for judge in JUDGES)
     print(row("together", total, tests, simulator, len(survivors)))
-    if seen:
-        print(f"\nThe simulator alone catches {sum(seen)} of {len(seen)} that the tests catch.")
+    if sample:
+        print(f"\nThe simulator alone catches {seen} of {sample} that the tests catch.")
     for mutant, _ in survivors:
         print(f"\nsurvived: {mutant.id}  ({mutant.file}, line {mutant.line})\n{mutant.diff()}")
     return int(total - len(survivors) < ENOUGH * total)

@@ -66,7 +66,7 @@ def sites_of(root: Path, file: str) -> list[Site]:
         occurrence = 0
         for node in ast_nodes(tree):
             for span in operator.mutation_positions(node):
-                if not any(start <= span[0] and span[1] <= end for start, end in spared):
+                if not any(start <= span[0] < end for start, end in spared):
                     key = span, family_of(name)
                     sites.setdefault(key, Site(file, *key)).variants.append((name, occurrence))
                 occurrence += 1
@@ -120,7 +120,7 @@ def id_of(site: Site, variant: tuple[str, int]) -> str:
 
 
 def draw(root: Path, number: int, seed: int) -> list[Mutant]:
-    """``number`` mutants, spread over the files by their numbers of sites. Of each site there is one at most."""
+    """``number`` mutants, spread over the files by their numbers of sites. Of each site there is one at most. In no order."""
     random = Random(f"mutants {seed}")
     sites = {file: sites_of(root, file) for file in files_of(root)}
     drawn: list[Mutant] = []
@@ -128,7 +128,7 @@ def draw(root: Path, number: int, seed: int) -> list[Mutant]:
         shuffled = random.sample(sites[file], len(sites[file]))
         possible = (mutant_of(root, site, random.choice(site.variants)) for site in shuffled)
         drawn += islice(filter(is_code, possible), share)
-    return drawn
+    return random.sample(drawn, len(drawn))
 
 
 def is_code(mutant: Mutant) -> bool:

@@ -1,6 +1,7 @@
 """Copies of the tree in which mutants are made, and who judges them there."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -12,13 +13,21 @@ from attrs import define, field, frozen
 
 from tests.mutants.drawing import Mutant
 
-TESTS = ("planning", "domain", "store", "operations", "services", "rest", "convergence")
-"""The folders of tests that take some seconds together."""
+TESTS = ("planning", "domain", "store", "operations", "services", "rest", "convergence", "cloud/test_nova.py")
+"""Of the folder of tests, those that take some seconds together and need nothing but themselves."""
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", "-p", "tests.mutants.quick")
-STORMS = ("-m", "tests.mutants.storms")
+SIMULATOR = ("-m", "tests.mutants.storms")
+COMPLAINT = re.compile(
+    r"FAILED |ERROR |ImportError while loading conftest|INTERNALERROR> .*otter|BROKEN |  File .*/otter/"
+)
+"""How lines begin by which pytest and the simulator say that something is wrong."""
 MOST_MEMORY = 3 << 30
 """Bytes; a mutant that never ends may want all there is."""
 WHICH = "import otter; print(otter.__file__)"
+
+
+class NoVerdict(Exception):
+    """Nobody knows whether the mutant would be caught."""
 
 
 @frozen
@@ -62,22 +71,27 @@ class Copy:
 
     def tests(self, room: str) -> Verdict:
         """Those of the ``room`` come first."""
-        folders = [f"tests/{name}" for name in dict.fromkeys((room, *TESTS))]
-        return self._judge("tests", [*PYTEST, "--hypothesis-seed=0", *folders])
+        in_order = sorted(TESTS, key=lambda tests: not tests.startswith(room))
+        return self._judge("tests", [*PYTEST, "--hypothesis-seed=0", *(f"tests/{tests}" for tests in in_order)])
 
-    def storms(self, seeds: Sequence[int]) -> Verdict:
-        return self._judge("simulator", [*STORMS, *map(str, seeds)])
+    def simulator(self, trials: Sequence[str]) -> Verdict:
+        return self._judge("simulator", [*SIMULATOR, *trials])
 
-    def failing_storms(self, seeds: Sequence[int]) -> list[int]:
-        said = self.run([*STORMS, "--all", *map(str, seeds)], timeout=600.0).stdout
-        return [int(line.partition(":")[0]) for line in said.splitlines()]
+    def failing(self, trials: Sequence[str]) -> list[str]:
+        said = self.run([*SIMULATOR, "--all", *trials], timeout=900.0).stdout
+        return [trial for trial in trials if any(line.startswith(f"BROKEN {trial}: ") for line in said.splitlines())]
 
     def _judge(self, judge: str, arguments: Sequence[str]) -> Verdict:
+        """:raises NoVerdict: the judge itself is what failed."""
         try:
-            done = self.run(arguments, timeout=self.limits.get(judge, 600.0))
+            done = self.run(arguments, timeout=self.limits.get(judge, 900.0))
         except subprocess.TimeoutExpired:
             return Verdict(True, "it hangs")
-        return Verdict(done.returncode != 0, what_was_said(done.stdout) if done.returncode else "")
+        if done.returncode < 0:
+            return Verdict(True, f"it dies of signal {-done.returncode}")
+        if done.returncode and not (complaint := complaint_in(done.stdout)):
+            raise NoVerdict(f"the {judge} cannot judge: {done.stdout[-2000:]}")
+        return Verdict(bool(done.returncode), complaint if done.returncode else "")
 
     def run(self, arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(self.folder)}
@@ -124,8 +138,7 @@ def be_modest() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
-def what_was_said(output: str) -> str:
-    """The line of what a judge printed that says most."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("FAILED", "ERROR"))] or lines[-1:]
-    return telling[0][:200] if telling else ""
+def complaint_in(output: str) -> str:
+    """The line of what a judge printed that says best what is wrong with the mutant; "" if none does."""
+    complaints = [line[:200] for line in output.splitlines() if COMPLAINT.match(line)]
+    return next((line for line in complaints if not line.startswith(" ")), complaints[0] if complaints else "")

@@ -94,15 +94,15 @@ MISTAKES = (
     Mistake(
         "known servers forgotten",
         "otter/convergence/record.py",
-        "    known = places(observed, forget).update(added)\n",
-        "    known = added\n",
+        "    return pmap({server.id: place_of(server, observed) for server in kept})\n",
+        "    return pmap()\n",
         "What a list lacks is believed to be gone.",
     ),
     Mistake(
         "servers added meanwhile forgotten",
         "otter/convergence/record.py",
-        "    known = places(observed, forget).update(added)\n",
-        "    known = places(observed, forget)\n",
+        "    added = {id: place for id, place in roster.known.items() if id not in read.known}\n",
+        "    added: dict[str, Place] = {}\n",
         "Servers that another write added during the pass are forgotten.",
     ),
     Mistake(
@@ -158,8 +158,8 @@ MISTAKES = (
     Mistake(
         "belief in a list that lags",
         "otter/convergence/gather.py",
-        "missing = sorted({*roster.known, *roster.released, *promised} - present.keys())",
-        "missing = sorted({*roster.released} - present.keys())",
+        "missing = {*roster.known, *roster.released, *promised(roster)} -",
+        "missing = {*roster.released} -",
         "Servers that a list lacks are believed to be gone, and replaced.",
     ),
     Mistake(
