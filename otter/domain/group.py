@@ -9,7 +9,7 @@ from pyrsistent import PMap, PVector, pmap, pvector
 
 from otter.domain.errors import InvalidMinEntities
 from otter.domain.launch import Launch
-from otter.domain.roster import Roster
+from otter.domain.roster import Member, Roster
 
 MAX_ENTITIES = 1000
 """Upper bound of a group whose owner gave none (docs/api.md, "Group configuration")."""
@@ -124,9 +124,23 @@ class Group:
         """Whether the group is to be left alone: paused or suspended, and not on its way out."""
         return (self.state.paused or self.suspended) and self.state.status is not Status.DELETING
 
+    @property
+    def summary(self) -> "Summary":
+        return Summary(self.id, self.config.name, self.state, self.roster.active)
+
     def asked(self, **changes: Any) -> "Group":
         """The group after a request that changed its state; see ``GroupState.asked``."""
         return evolve(self, state=self.state.asked(**changes))
+
+
+@frozen
+class Summary:
+    """What a list of groups shows of each."""
+
+    id: GroupId
+    name: str
+    state: GroupState
+    active: PVector[Member]
 
 
 def config_of(document: Mapping) -> GroupConfig:

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from otter.domain.capacity import clamp, refuse_resting, refuse_suspended
 from otter.domain.errors import GroupNotEmpty, PoliciesOverLimit
-from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, config_of
+from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, Summary, config_of
 from otter.domain.launch import Launch, launch_of, require_room, require_service_net
 from otter.domain.limits import Limits, Page
 from otter.domain.policy import Policy, new_policy
@@ -51,7 +51,7 @@ class Groups:
         """:raises NoSuchScalingGroup:"""
         return await self.store.get_group(group_id)
 
-    async def page(self, tenant: str, page: Page) -> Sequence[Group]:
+    async def page(self, tenant: str, page: Page) -> Sequence[Summary]:
         return await self.store.list_groups(tenant, page)
 
     async def replace_config(self, group_id: GroupId, document: Mapping, expected: Expected = ANYTHING) -> GroupConfig:

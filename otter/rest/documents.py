@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
-from otter.domain.group import Group, GroupId, Status
+from otter.domain.group import Group, GroupId, Status, Summary
 from otter.domain.policy import Policy
 from otter.domain.webhook import Webhook
 from otter.rest.bodies import links_of, url
@@ -18,7 +18,7 @@ class Documents:
     root: str
     page_size: int
 
-    def group(self, group: Group) -> dict[str, Any]:
+    def group(self, group: Summary) -> dict[str, Any]:
         """An item of the list of groups."""
         return {
             "id": group.id.group,
@@ -29,7 +29,7 @@ class Documents:
     def manifest(self, group: Group, policies: Sequence[dict]) -> dict[str, Any]:
         """Everything about a group, its policies' documents included."""
         return {
-            **self.group(group),
+            **self.group(group.summary),
             "groupConfiguration": group.config.document,
             "launchConfiguration": group.launch.document,
             "scalingPolicies": policies,
@@ -67,15 +67,15 @@ class Documents:
         return (group_id.tenant, "groups", group_id.group)
 
 
-def state_document(group: Group) -> dict[str, Any]:
+def state_document(group: Summary) -> dict[str, Any]:
     """
     The state of a group. At any moment desired = active + pending, and none is negative: servers beyond the desired
     capacity, which are on their way out, are not shown. (docs/api.md, "Group state".)
     """
     state = group.state
-    active = group.roster.active[: state.desired]
+    active = group.active[: state.desired]
     document: dict[str, Any] = {
-        "name": group.config.name,
+        "name": group.name,
         "status": state.status.value,
         "paused": state.paused,
         "generation": state.generation,

@@ -63,7 +63,7 @@ def group_routes(app: Klein, groups: Groups, policies: Policies, webhooks: Webho
 
     @app.route("/v1.0/<tenant>/groups/<group>/state", methods=["GET"])
     async def show_state(request: IRequest, tenant: str, group: str) -> bytes:
-        return answer(request, 200, {"group": state_document(await groups.get(GroupId(tenant, group)))})
+        return answer(request, 200, {"group": state_document((await groups.get(GroupId(tenant, group))).summary)})
 
     @app.route("/v1.0/<tenant>/groups/<group>/converge", methods=["POST"])
     async def converge(request: IRequest, tenant: str, group: str) -> bytes:

@@ -1,11 +1,11 @@
 """How a group's state and roster are written down; the same in every back end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import asdict
-from pyrsistent import pmap, pset, pvector
+from pyrsistent import PVector, pmap, pset, pvector
 
 from otter.domain.balancers import BalancerId, Target
 from otter.domain.group import GroupState, Refusal, Status
@@ -70,7 +70,7 @@ def load_roster(text: str) -> Roster:
     """The roster that ``dump_roster`` wrote."""
     document = json.loads(text)
     return Roster(
-        active=pvector(Member(member["id"], pvector(member["links"])) for member in document["active"]),
+        active=load_members(document["active"]),
         known=pmap({server_id: load_place(place) for server_id, place in document["known"].items()}),
         creates=pmap({create["id"]: Create(**create) for create in document["creates"]}),
         leaving=pmap(document.get("leaving", {})),
@@ -78,6 +78,10 @@ def load_roster(text: str) -> Roster:
         gone=pmap(document.get("gone", {})),
         draining=pmap({(BalancerId(kind, id), node): since for kind, id, node, since in document.get("draining", ())}),
     )
+
+
+def load_members(documents: Sequence[Mapping[str, Any]]) -> PVector[Member]:
+    return pvector(Member(document["id"], pvector(document["links"])) for document in documents)
 
 
 def dump_place(place: Place) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
-from otter.domain.group import Group, GroupId
+from otter.domain.group import Group, GroupId, Summary
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
 from otter.domain.tags import ANYTHING, Expected
@@ -48,7 +48,7 @@ class IStore(Protocol):
     async def get_group(self, group_id: GroupId, even_deleting: bool = False) -> Group:
         """:raises NoSuchScalingGroup:"""
 
-    async def list_groups(self, tenant: str, page: Page) -> Sequence[Group]:
+    async def list_groups(self, tenant: str, page: Page) -> Sequence[Summary]:
         """The tenant's groups, ordered by id."""
 
     async def change_group(self, group_id: GroupId, change: Change, even_deleting: bool = False) -> Group:

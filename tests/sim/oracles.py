@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from otter.cloud.nova import CREATE_KEY, GROUP_KEY, OLD_GROUP_KEY, OUR_KEYS, server_of
+from otter.convergence.record import OLDEST_LIST
 from otter.domain.balancers import Target
 from otter.domain.group import Group, GroupId, Status
 from tests.sim.happenings import Asked, Hands, Owned, Users, servers_of
@@ -105,6 +106,9 @@ class Oracles:
             server_id = self.server_at(ask.tenant, node.address) or self.hands.vanished.get(node.address)
             require(server_id, f"nodes lead to servers of groups; {node.address} does not")
             require(server_id not in self.hands.strangers, "nodes do not lead to other people's servers")
+            server = self.simulation.nova.server(server_id)
+            works = server is None or server.status == "ACTIVE" or self.has_just_changed(server)
+            require(works, f"no node leads to a server that does not work: {server_id}")
 
     def nodes_changed(self, ask: Ask, balancer: Balancer, nodes: Sequence[Node]) -> None:
         self.note(f"change nodes of {balancer.id}")
@@ -259,6 +263,10 @@ class Oracles:
 
     def owner(self, group_id: GroupId) -> Owned | None:
         return next((owned for owned in self.users.groups if owned.id == group_id), None)
+
+    def has_just_changed(self, server: Server) -> bool:
+        """A list may be from before that."""
+        return self.simulation.time.now - server.updated < OLDEST_LIST
 
     def has_just_been_deleted(self, group: Group) -> bool:
         owner = self.owner(group.id)

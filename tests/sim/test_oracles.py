@@ -194,6 +194,16 @@ def test_a_node_that_is_left_behind_is_noticed(monkeypatch: Patch) -> None:
     assert "balancer 17 still has Node" in live(COUNTED).failure
 
 
+def test_a_node_for_a_server_that_does_not_work_is_noticed(monkeypatch: Patch) -> None:
+    monkeypatch.setitem(nova.STATES, "SHUTOFF", ServerState.ACTIVE)
+    happenings = [
+        Happening(200.0, "change_server", (0, 0, "SHUTOFF")),
+        Happening(700.0, "change_node", ("acme", "7", 0, "remove")),
+    ]
+    group = GroupPlan("acme", least=1, most=1, balancers=("7",))
+    assert "no node leads to a server that does not work" in live(group, happenings, 900.0).failure
+
+
 # 6: calls are bounded
 
 

@@ -17,20 +17,25 @@ from otter.domain.errors import (
     WebhooksOverLimit,
 )
 from otter.domain.executions import Once, Outcome, Verdict
-from otter.domain.group import Group, GroupConfig, GroupId, Status, config_of
+from otter.domain.group import Group, GroupConfig, GroupId, Status, Summary, config_of
 from otter.domain.launch import Launch, launch_of
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy, policy_of
 from otter.domain.roster import Roster
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
-from otter.store.documents import dump_roster, dump_state, load_roster, load_state
+from otter.store.documents import dump_roster, dump_state, load_members, load_roster, load_state
 from otter.store.interface import Change, Execution, WebhookChange
 from otter.store.sqlite.database import GroupCommit, Inline
 
 SUSPENDED = "EXISTS (SELECT 1 FROM suspensions WHERE suspensions.tenant = groups.tenant)"
 COLUMNS = f"tenant, id, config, launch, state, roster, {SUSPENDED}, deleting"
 GROUP = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND id = ?"
+SUMMARIES = (
+    "SELECT tenant, id, config -> '$.name', state, roster -> '$.active' FROM groups"
+    " WHERE tenant = ? AND NOT deleting AND id > ? ORDER BY id LIMIT ?"
+)
+"""Most of what is stored of a group is not shown in lists, and need not even be parsed."""
 EXISTS = "SELECT 1 FROM groups WHERE tenant = ? AND id = ? AND NOT deleting"
 POLICY = "SELECT id, document, due FROM policies WHERE tenant = ? AND group_id = ? AND id = ?"
 WEBHOOK = (
@@ -86,9 +91,8 @@ class SQLiteStore:
     async def get_group(self, group_id: GroupId, even_deleting: bool = False) -> Group:
         return group_in(self.database.read(GROUP, key_of(group_id)), group_id, even_deleting)
 
-    async def list_groups(self, tenant: str, page: Page) -> Sequence[Group]:
-        sql = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND NOT deleting AND id > ? ORDER BY id LIMIT ?"
-        return [group_of(row) for row in self.database.read(sql, (tenant, page.marker, page.limit))]
+    async def list_groups(self, tenant: str, page: Page) -> Sequence[Summary]:
+        return [summary_of(row) for row in self.database.read(SUMMARIES, (tenant, page.marker, page.limit))]
 
     async def change_group(self, group_id: GroupId, change: Change, even_deleting: bool = False) -> Group:
         # Being a plain function, the change runs inside the transaction, in the writer's thread: nothing can come between
@@ -329,6 +333,11 @@ def group_of(row: tuple) -> Group:
         roster_from(roster),
         bool(suspended),
     )
+
+
+def summary_of(row: tuple) -> Summary:
+    tenant, group, name, state, active = row
+    return Summary(GroupId(tenant, group), json.loads(name), load_state(state), load_members(json.loads(active)))
 
 
 @lru_cache(maxsize=256)
