@@ -157,7 +157,7 @@ class Pass:
         current = await self.store.change_group(
             group.id, lambda it: before(it, group, creates, leaving, observed), even_deleting=True
         )
-        if overtaken(current, group):
+        if overtaken(current, group, leaving):
             return Seen(observed, (), Outcome(Verdict.AGAIN, tuple(current.state.reasons)))
 
         results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(steps))

@@ -1,6 +1,6 @@
 """What a pass writes down: before it acts, and afterwards."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import evolve
 from pyrsistent import PMap, PVector, pmap, pset, pvector
@@ -17,17 +17,19 @@ OLDEST_LIST = 300.0
 """Seconds by which a listing may be behind."""
 
 
-def overtaken(group: Group, read: Group) -> bool:
+def overtaken(group: Group, read: Group, leaving: Collection[str]) -> bool:
     """
-    Whether what was planned must not be done any more: the group was paused meanwhile, or a server was let go.
+    Whether what was planned must not be done any more: the group was paused meanwhile, or another server was let go or is to go.
 
     :param read: what the plan was made from.
+    :param leaving: ids of the servers that are to go by the plan.
     """
-    return group.resting or group.roster.released != read.roster.released
+    now, then = group.roster, read.roster
+    return group.resting or now.released != then.released or not set(now.leaving) <= {*then.leaving, *leaving}
 
 
 def before(
-    group: Group, read: Group, creates: Mapping[str, Create], leaving: Iterable[str], observed: Observed
+    group: Group, read: Group, creates: Mapping[str, Create], leaving: Collection[str], observed: Observed
 ) -> Group:
     """
     ``group`` with what is about to be done and must not be forgotten; as it is, if it was ``overtaken``.
@@ -36,7 +38,7 @@ def before(
 
     :param leaving: ids of the servers that are on their way out from now on. See Note [Leaving is final].
     """
-    if overtaken(group, read):
+    if overtaken(group, read, leaving):
         return group
     now = observed.at
     going = pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving)

@@ -53,6 +53,15 @@ class EvictionTests(PassTestCase):
         self.converge()
         self.assertEqual((sorted(self.cloud.servers), self.state().desired), (["s2"], 1))
 
+    def test_a_pass_that_makes_the_group_smaller_meanwhile_does_not_take_another_one_out_too(self):
+        self.grown(2)
+        self.resize(1)
+        self.at_request("loadbalancers/7/nodes", lambda: self.evict("s2"))
+        self.one_pass()
+        self.assertEqual(set(self.group().roster.leaving), {"s2"})
+        self.converge()
+        self.assertEqual(sorted(self.cloud.servers), ["s1"])
+
     def test_a_server_that_is_let_go_lives_on_with_its_node_and_without_otters_metadata(self):
         self.grown(2, server={"flavorRef": "2", "metadata": MINE})
         self.evict("s1", purge=False)

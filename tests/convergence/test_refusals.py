@@ -52,6 +52,15 @@ class RefusalTests(PassTestCase):
             self.one_pass()
             self.assertGreater(self.refusals, before)
 
+    def test_a_clock_that_was_ahead_does_not_make_it_last_for_longer(self):
+        self.refused(1)
+        self.clock.rightNow -= 500_000.0
+        self.refusing("servers", None)
+        self.one_pass()
+        self.clock.advance(1.25 * self.run_pass.pace.longest_probe)
+        self.converge()
+        self.assertEqual(len(self.cloud.servers), 1)
+
     def test_a_group_is_looked_at_meanwhile(self):
         self.refused(1)
         for _ in range(3):

@@ -2,8 +2,17 @@ from base64 import b64encode
 
 import pytest
 
+from otter.domain.balancers import BalancerId, Target
 from otter.domain.errors import Invalid
-from otter.domain.launch import FileLimits, encoding_problem, launch_of, require_room, size_problem
+from otter.domain.launch import (
+    SERVICE_NET,
+    FileLimits,
+    encoding_problem,
+    launch_of,
+    require_room,
+    require_service_net,
+    size_problem,
+)
 
 
 def launch(balancers=0, **server):
@@ -56,3 +65,26 @@ def test_files_within_the_limits_are_no_problem():
 @pytest.mark.parametrize(("sizes", "told"), [((1, 1, 1), "3 files"), ((1, 1001), "1001 bytes")])
 def test_files_beyond_the_limits_are_a_problem(sizes, told):
     assert told in size_problem(files(*sizes), FileLimits(2, 1000))
+
+
+def test_a_stack_is_no_server_and_is_on_no_balancer():
+    document = {"type": "launch_stack", "args": {"stack": {"template_url": "http://x"}}}
+    made = launch_of(document)
+    assert (made.stack, made.document) == ({"template_url": "http://x"}, document)
+    assert (dict(made.server), set(made.targets), made.draining_timeout) == ({}, set(), 0.0)
+
+
+@pytest.mark.parametrize("networks", [None, [SERVICE_NET], [{"uuid": "other"}, SERVICE_NET]])
+def test_a_server_without_networks_or_with_service_net_can_be_on_a_balancer(networks):
+    require_service_net(launch(balancers=1, **({} if networks is None else {"networks": networks})))
+
+
+@pytest.mark.parametrize("networks", [[], [{"uuid": "other"}], "auto"])
+def test_one_that_wants_other_networks_cannot_but_may_be_on_none_or_in_a_pool(networks):
+    with pytest.raises(Invalid, match="must contain ServiceNet"):
+        require_service_net(launch(balancers=1, networks=networks))
+    require_service_net(launch(networks=networks))
+    pool = [{"loadBalancerId": "P", "type": "RackConnectV3"}]
+    document = {"type": "launch_server", "args": {"server": {"networks": networks}, "loadBalancers": pool}}
+    require_service_net(launch_of(document))
+    assert launch_of(document).targets == {Target(BalancerId("RackConnectV3", "p"))}

@@ -80,6 +80,20 @@ def test_a_calendar_rule_fires_at_the_first_moment_that_fits(cron, moment):
     assert following(cron) == moment
 
 
+def test_all_days_of_the_week_but_one_are_a_restriction():
+    assert following("0 0 * * 0-5", "2026-11-27T12:00:00") == "2026-11-29T00:00"
+    assert following("0 0 * * 1-6", "2026-11-28T12:00:00") == "2026-11-30T00:00"
+
+
+def test_all_months_and_all_days_but_one_are_one_too():
+    assert following("0 0 1 2-12 *", "2026-12-02T00:00:00") == "2027-02-01T00:00"
+    assert following("0 0 1 1-11 *", "2026-11-02T00:00:00") == "2027-01-01T00:00"
+    assert following("0 0 2-31 * *", "2026-11-30T12:00:00") == "2026-12-02T00:00"
+    assert following("0 0 1-30 * *", "2026-12-30T12:00:00") == "2027-01-01T00:00"
+    assert following("1-59 0 * * *", "2026-11-30T23:59:00") == "2026-12-01T00:01"
+    assert following("0 1-23 * * *", "2026-11-30T23:59:00") == "2026-12-01T01:00"
+
+
 def test_the_last_day_is_the_last_day_of_each_month():
     assert following("0 0 L * *", "2027-01-31T00:00:00") == "2027-02-28T00:00"
     assert following("0 0 l * *", "2027-02-28T00:00:00") == "2027-03-31T00:00"

@@ -122,7 +122,7 @@ MISTAKES = (
     Mistake(
         "goes on in spite of a pause",
         "otter/convergence/iterate.py",
-        "        if overtaken(current, group):\n",
+        "        if overtaken(current, group, leaving):\n",
         "        if False:\n",
         "A group that was paused, or a server that was let go, during the look is acted on all the same.",
     ),

@@ -85,7 +85,8 @@ class Oracles:
         asked_for = owner is not None and server.id in owner.evicted
         if server.status == "ACTIVE" and not asked_for and group.state.status is not Status.DELETING:
             began = self.simulation.time.now - LONGEST_LEAVING
-            left = set(group.roster.known) - set(filter(self.works, group.roster.leaving))
+            evicted = owner.evicted if owner else set()
+            left = set(group.roster.known) - (set(filter(self.works, group.roster.leaving)) - evicted)
             least = min(group.config.min_entities, group.state.desired, owner.least_since(began) if owner else 0)
             require(len(left) >= least, f"a working server was deleted, and {len(left)} of at least {least} are left")
 
