@@ -31,16 +31,20 @@ def gather(group_id: GroupId, now: float, roster: Roster):
     doubtful = sorted(doubts(group_id, roster, present))
     answers = yield parallel(map(look_for, doubtful))
     found = dict.fromkeys(roster.gone) | dict(zip(doubtful, answers, strict=True))
+    absent = {id for id, answer in found.items() if answer is None}
     present |= {id: server for id, server in found.items() if isinstance(server, Server)}
-    present = {id: no_older(server, roster) for id, server in present.items() if found.get(id, server) is not None}
+    in_service = {member.id for member in roster.active}
+    present = {
+        id: no_older(server, roster.known.get(id, Place()), id in in_service)
+        for id, server in present.items()
+        if id not in absent
+    }
     unseen = {id for id, answer in found.items() if isinstance(answer, CloudError)} - present.keys()
 
     ours = [server for server in present.values() if server.group_id == group_id.group]
     members = [server for server in ours if server.id not in roster.released]
     members += lost_sight_of({id: roster.known[id] for id in unseen if id in roster.known})
-    members += ghosts(
-        {id: roster.known[id] for id in roster.known if id in found and found[id] is None}, present.values()
-    )
+    members += ghosts({id: roster.known[id] for id in roster.known if id in absent}, present.values())
 
     ids = sorted({target.balancer for server in members for target in server.targets})
     readings = yield parallel(KINDS[id.kind].look(id.id) for id in ids)
@@ -53,9 +57,9 @@ def gather(group_id: GroupId, now: float, roster: Roster):
         pending=pending(roster, now, present.values()),
         late=late(roster, members),
         leaving=leaving(roster, members, now),
-        seen=pmap({server.id: first_seen(roster, server.id, now) for server in members}),
+        seen=pmap({server.id: roster.first_seen(server.id, now) for server in members}),
         released=frozenset(id for id in roster.released if id in present or id in unseen),
-        gone=frozenset(id for id in doubtful if found[id] is None and id not in promised(roster)),
+        gone=frozenset(absent) - set(roster.gone) - promised(roster),
         clinging=frozenset(server.id for server in ours if server.id in roster.released),
         troubles=frozenset(answer.user_message for answer in answers if isinstance(answer, CloudError)),
     )
@@ -72,12 +76,11 @@ def promised(roster: Roster) -> set[str]:
     return {create.server_id for create in roster.creates.values() if create.server_id is not None} - set(roster.known)
 
 
-def no_older(server: Server, roster: Roster) -> Server:
+def no_older(server: Server, known: Place, in_service: bool) -> Server:
     """``server``, but not as it was once: without the address that it has had since, or in BUILD after it was in service."""
-    known = roster.known.get(server.id, Place())
     if not server.address and known.address:
         server = evolve(server, address=known.address)
-    if server.state is ServerState.BUILD and any(member.id == server.id for member in roster.active):
+    if in_service and server.state is ServerState.BUILD:
         server = evolve(server, state=ServerState.ACTIVE)
     return server
 
@@ -122,12 +125,6 @@ def leaving(roster: Roster, members: Sequence[Server], now: float) -> PMap[str, 
     """Since when which servers are on their way out. See Note [Leaving is final]."""
     marked = {s.id: now for s in members if s.marked and s.state in (ServerState.ACTIVE, ServerState.BUILD)}
     return pmap(marked).update({id: min(since, now) for id, since in roster.leaving.items()})
-
-
-def first_seen(roster: Roster, server_id: str, now: float) -> float:
-    """No moment is later than now: a clock that is set back must not make anything wait for it to catch up."""
-    known = roster.known.get(server_id)
-    return now if known is None or known.since is None else min(known.since, now)
 
 
 def pending(roster: Roster, now: float, present: Collection[Server]) -> frozenset[str]:

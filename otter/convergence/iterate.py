@@ -86,8 +86,6 @@ class Pass:
         if group.resting:
             return group
         began = self.clock.seconds()
-        latest = began + self.rules.resolve_timeout
-        group = evolve(group, state=self._believed(group.state, began), roster=group.roster.believed(latest))
         seen = await self._guarded(group)
         self._tell(group_id, seen)
         if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
@@ -96,7 +94,7 @@ class Pass:
         now, chance = self.clock.seconds(), self.random.random()
 
         def after(current: Group) -> Group:
-            roster = current.roster.believed(latest)
+            roster = current.roster.believed(began + self.rules.resolve_timeout)
             if seen.observed is not None:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget
@@ -111,15 +109,12 @@ class Pass:
         return await self.store.change_group(group_id, after, even_deleting=True)
 
     def _paced(self, state: GroupState, seen: Seen, now: float, chance: float) -> GroupState:
-        refusal = self._believed(state, now).refusal
+        refusal = self.pace.believed(state.refusal, now)
         if seen.outcome.refusals:
             refusal = self.pace.refusal(refusal, seen.outcome.refusals, now, chance)
         elif seen.outcome.promised or (seen.outcome.verdict is Verdict.DONE and refusal and refusal.until <= now):
             refusal = None
         return self.pace.next_look(evolve(state, refusal=refusal), seen.outcome, now, chance)
-
-    def _believed(self, state: GroupState, now: float) -> GroupState:
-        return evolve(state, refusal=self.pace.believed(state.refusal, now))
 
     async def _guarded(self, group: Group) -> Seen:
         """``_look_and_act``, with an end to it in any case, and with every error turned into an outcome."""

@@ -87,6 +87,11 @@ class Roster:
     gone: PMap[str, float] = pmap()
     draining: PMap[tuple[BalancerId, str], float] = pmap()
 
+    def first_seen(self, server_id: str, now: float) -> float:
+        """No moment is later than now: a clock that is set back must not make anything wait for it to catch up."""
+        known = self.known.get(server_id)
+        return now if known is None or known.since is None else min(known.since, now)
+
     def believed(self, latest: float) -> "Roster":
         """With creates that are resolved at ``latest``, in case a clock that was ahead said when (epoch seconds)."""
         return evolve(

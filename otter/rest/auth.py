@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotFound
 from otter.domain.access import Rights
 from otter.domain.errors import InvalidCredentials, OtterError
 from otter.operations.callers import Callers
-from otter.rest.bodies import query
+from otter.rest.bodies import is_true, send
 from otter.rest.errors import apologise, no_such_route, refuse
 from otter.rest.headers import values
 
@@ -56,9 +56,7 @@ class Gate(Resource):
         if refusal is None:
             request.render(self.rest)
             return
-        request.setHeader("content-length", str(len(refusal)))
-        request.write(refusal)
-        request.finish()
+        send(request, refusal)
 
     async def _refusal(self, request: Request, tenant: str, rights: Rights) -> bytes | None:
         try:
@@ -87,10 +85,6 @@ def token_of(request: IRequest) -> str:
 
 def needed(request: Request, path: str) -> Rights:
     """Whoever only observes must not see webhooks: their URLs execute policies."""
-    shows_webhooks = WEBHOOKS.fullmatch(path) or (MANIFEST.fullmatch(path) and asks_for_webhooks(request))
+    shows_webhooks = WEBHOOKS.fullmatch(path) or (MANIFEST.fullmatch(path) and is_true(request, "webhooks"))
     only_looks = request.method in (b"GET", b"HEAD") and not shows_webhooks
     return Rights.OBSERVE if only_looks else Rights.EVERYTHING
-
-
-def asks_for_webhooks(request: IRequest) -> bool:
-    return (query(request, "webhooks") or "").lower() == "true"

@@ -41,6 +41,13 @@ def answer(request: IRequest, status: int, document: Any = None, location: str |
     return b"" if document is None else json.dumps(document).encode()
 
 
+def send(request: IRequest, body: bytes) -> None:
+    """What is answered before there is a route: nobody else sends it."""
+    request.setHeader("content-length", str(len(body)))
+    request.write(body)
+    request.finish()
+
+
 def query(request: IRequest, name: str) -> str | None:
     """The first value of a parameter of the query; None if it has none."""
     for value in request.args.get(name.encode(), ()):
@@ -56,6 +63,11 @@ def flag(request: IRequest, name: str, default: bool) -> bool:
     if value.lower() not in ("true", "false"):
         raise InvalidQueryArgument(f'Invalid query argument for "{name}": must be "true" or "false", not {value!r}')
     return value.lower() == "true"
+
+
+def is_true(request: IRequest, name: str) -> bool:
+    """Whether a parameter is "true", in any case; anything else means no."""
+    return (query(request, name) or "").lower() == "true"
 
 
 def page(request: IRequest, size: int) -> Page:

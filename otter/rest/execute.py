@@ -14,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from otter.domain.errors import InvalidIdempotencyKey, OtterError, StoreUnavailable
 from otter.domain.group import GroupId
 from otter.operations.policies import Policies
-from otter.rest.bodies import answer
+from otter.rest.bodies import answer, send
 from otter.rest.errors import apologise, refuse, refuse_method
 from otter.rest.headers import idempotency_key
 from otter.rest.site import note_owner
@@ -63,9 +63,7 @@ class CapabilityUrls(Resource):
         except Exception:
             body = apologise(request, Failure())
         if not gone:
-            request.setHeader("content-length", str(len(body)))
-            request.write(body)
-            request.finish()
+            send(request, body)
 
     async def execute_capability(self, request: Request, capability: str) -> bytes:
         """202, whatever the capability is worth. :raises StoreUnavailable:"""

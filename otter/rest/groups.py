@@ -11,7 +11,7 @@ from otter.domain.roster import Roster
 from otter.operations.groups import Groups
 from otter.operations.policies import Policies
 from otter.operations.webhooks import Webhooks
-from otter.rest.bodies import answer, flag, following, json_body, page, query
+from otter.rest.bodies import answer, flag, following, is_true, json_body, page
 from otter.rest.documents import Documents, state_document
 from otter.rest.headers import if_match, tag
 from otter.rest.schemas import CONFIG_BODY, GROUP_BODY, LAUNCH_BODY
@@ -42,7 +42,7 @@ def group_routes(app: Klein, groups: Groups, policies: Policies, webhooks: Webho
     @app.route("/v1.0/<tenant>/groups/<group>", methods=["GET"])
     async def show_group(request: IRequest, tenant: str, group: str) -> bytes:
         shown = await groups.get(GroupId(tenant, group))
-        with_webhooks = (query(request, "webhooks") or "").lower() == "true"
+        with_webhooks = is_true(request, "webhooks")
         listed = [await policy_document(shown, policy, with_webhooks) for policy in await policies.page(shown.id, ALL)]
         return answer(request, 200, {"group": documents.manifest(shown, listed)})
 

@@ -14,6 +14,7 @@ from twisted.web.server import Request, Site
 
 from otter.domain.errors import BodyTooLarge
 from otter.domain.group import GroupId
+from otter.rest.bodies import send
 from otter.rest.errors import error_body
 
 log = Logger()
@@ -54,9 +55,7 @@ class BoundedRequest(Request):
             return
         status, body = error_body(BodyTooLarge(self.max_body))
         self.setResponseCode(status)
-        self.setHeader("content-length", str(len(body)))
-        self.write(body)
-        self.finish()
+        send(self, body)
 
 
 class ApiSite(Site):

@@ -179,7 +179,7 @@ MISTAKES = (
     Mistake(
         "ghosts not looked for",
         "otter/convergence/gather.py",
-        "{id: roster.known[id] for id in roster.known if id in found and found[id] is None}, present.values()",
+        "{id: roster.known[id] for id in roster.known if id in absent}, present.values()",
         "{}, present.values()",
         "Nodes of servers that vanished are never taken off.",
     ),
