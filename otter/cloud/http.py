@@ -23,12 +23,20 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
 from twisted.web.http import PotentialDataLoss
 
 from otter.cloud.errors import ApiError, NotSent, Unreachable
 
 COMMON = {"accept": "application/json", "user-agent": "otter"}
+BROKEN_OFF = (RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed, ConnectionLost, ConnectionDone)
 
 
 @define(eq=False)
@@ -86,15 +94,12 @@ class Http:
         :raises Unreachable: there was no whole answer in time, or it was not JSON.
         """
         sent = ensureDeferred(self._send(method, url, headers=COMMON | headers, **what))
+        sent.addTimeout(self.deadline, self.clock, partial(too_late, url))
         try:
-            status, retry_after, body = await sent.addTimeout(self.deadline, self.clock, partial(too_late, url))
+            status, retry_after, body = await heard_until_cancelled(sent)
         except (ConnectError, DNSLookupError) as error:
             raise NotSent(f"There is no connection to {host_of(url)}: {error}") from error
-        except ConnectingCancelledError:
-            raise CancelledError() from None
-        except (ResponseFailed, ConnectionLost, ConnectionDone) as error:
-            if any(reason.check(CancelledError) for reason in getattr(error, "reasons", ())):
-                raise CancelledError() from None
+        except BROKEN_OFF as error:
             raise Unreachable(f"{host_of(url)} broke off the connection") from error
         if status not in success:
             text = body.decode("utf-8", "replace")
@@ -147,14 +152,26 @@ def seconds_until(when: str, now: float) -> float:
     return 0.0
 
 
-def too_late(url: str, result: Failure, seconds: float) -> NoReturn:
+def heard_until_cancelled(sent: Deferred) -> Deferred:
     """
-    What a request comes to when its time is over.
+    What ``sent`` comes to; but whoever cancels it hears ``CancelledError`` and nothing else.
 
-    It was cancelled then, and each stage has an error of its own for that. All of them look the same when somebody else
-    cancels us; but whoever does that does not want to hear of errors, and least of all of one that is tried again.
+    Each stage of a request has an error of its own for being cancelled, and some are those of a network that failed. Whoever
+    cancels does not want to hear of errors, and least of all of one that is tried again.
     """
-    if result.check(ConnectingCancelledError):
+
+    def cancel(heard: Deferred) -> None:
+        heard.errback(CancelledError())
+        sent.cancel()
+
+    heard: Deferred = Deferred(cancel)
+    sent.addBoth(lambda result: None if heard.called else heard.callback(result))
+    return heard
+
+
+def too_late(url: str, result: Failure, seconds: float) -> NoReturn:
+    """What a request comes to when its time is over, by the stage at which it was cancelled then."""
+    if result.check(ConnectingCancelledError, DNSLookupError):
         raise NotSent(f"There is no connection to {host_of(url)} after {seconds:g} seconds")
     raise Unreachable(f"{host_of(url)} did not answer within {seconds:g} seconds")
 
