@@ -32,7 +32,7 @@ SUCCESSORS = {
     "regionOverrides": None,
     "cassandra": "store",
     "zookeeper": None,
-    "non-convergence-tenants": None,
+    "non-convergence-tenants": "worker_tenants",
     "convergence-tenants": None,
     "worker": None,
     "cloud_client": "cloud.throttle",
@@ -67,9 +67,11 @@ class ConfigError(Exception):
 
 
 class EngineName(Enum):
-    """What makes changed groups come true."""
+    """What makes changed groups come true. (docs/engines.md.)"""
 
     CONVERGENCE = "convergence"
+    CYCLE = "cycle"
+    WORKER = "worker"
 
 
 class AuthMode(Enum):
@@ -265,6 +267,8 @@ class Config:
     :ivar admin: another one, for operators alone; "" for none.
     :ivar url_root: what clients put before ``/v1.0``; every link begins with it.
     :ivar region: the region of the service catalog.
+    :ivar worker_tenants: ids of tenants that have the worker engine, whichever the others have.
+    :ivar hold: nothing is changed in the cloud.
     """
 
     identity: IdentityConfig
@@ -273,6 +277,8 @@ class Config:
     admin: str = field(default="", validator=endpoint_or_none)
     url_root: str = "http://127.0.0.1:9000"
     engine: EngineName = EngineName.CONVERGENCE
+    worker_tenants: Names = ()
+    hold: bool = False
     services: ServicesConfig = ServicesConfig()
     cloud: CloudConfig = CloudConfig()
     converger: ConvergerConfig = ConvergerConfig()
@@ -294,11 +300,27 @@ def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
     document: dict[str, Any] = {}
     for path in paths:
         document = laid_over(document, read_json(path))
-    if "OTTER_ENGINE" in environ:
-        document["engine"] = environ["OTTER_ENGINE"]
+    document |= from_environment(environ)
     config = read(Config, document, "")
     refuse_hasty_resolving(config)
     return config
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment says about operations, for a configuration. :raises ConfigError:"""
+    document: dict[str, Any] = {}
+    if "OTTER_ENGINE" in environ:
+        document["engine"] = read(EngineName, environ["OTTER_ENGINE"], "OTTER_ENGINE").value
+    if "OTTER_WORKER_TENANTS" in environ:
+        tenants = [tenant.strip() for tenant in environ["OTTER_WORKER_TENANTS"].split(",")]
+        if "" in tenants and len(tenants) > 1:
+            raise ConfigError("OTTER_WORKER_TENANTS: must be tenant ids with commas between them")
+        document["worker_tenants"] = [tenant for tenant in tenants if tenant]
+    if "OTTER_HOLD" in environ:
+        if environ["OTTER_HOLD"] not in ("", "0", "1"):
+            raise ConfigError(f"OTTER_HOLD: must be 1 or 0, not {environ['OTTER_HOLD']!r}")
+        document["hold"] = environ["OTTER_HOLD"] == "1"
+    return document
 
 
 def password_of(identity: IdentityConfig, environ: Mapping[str, str]) -> str:
@@ -399,7 +421,7 @@ def read(kind: Any, document: Any, where: str) -> Any:
     if hasattr(kind, "__attrs_attrs__"):
         return read_record(kind, document, where)
     good = {float: (int, float)}.get(kind, kind)
-    if not isinstance(document, good) or isinstance(document, bool):
+    if not isinstance(document, good) or (isinstance(document, bool) and kind is not bool):
         raise ConfigError(f"{where}: must be a {kind.__name__}, not {document!r}")
     return document
 

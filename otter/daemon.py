@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, ensureDeferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
@@ -37,6 +37,7 @@ from otter.config import (
 )
 from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
+from otter.convergence.scope import Always, IScope, PerRequest
 from otter.coordination.interface import IMarks
 from otter.coordination.local import LocalMarks
 from otter.domain.access import Roles
@@ -54,8 +55,10 @@ from otter.rest.admin import make_admin
 from otter.rest.app import Operations, make_root
 from otter.rest.documents import Documents
 from otter.rest.site import ApiSite
+from otter.services.by_tenant import ByTenant, RunPass
 from otter.services.converger import Converger
 from otter.services.health import Health
+from otter.services.holds import Holds
 from otter.services.scheduler import Scheduler
 from otter.services.selfheal import SelfHeal
 from otter.services.turns import Turns
@@ -63,6 +66,7 @@ from otter.store.interface import IStore
 from otter.store.sqlite.database import CannotOpen, GroupCommit
 from otter.store.sqlite.schema import WrongVersion
 from otter.store.sqlite.store import SQLiteStore
+from otter.worker.jobs import JobsOnly
 
 log = Logger()
 
@@ -173,29 +177,32 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     otter = Otter(database)
     client, _ = make_client(reactor)
     outside = Outside(steadied(reactor), reactor, client)
-    cloud = make_cloud(config, password, outside)
-    operations, services = furnish(config, store, cloud, keys, LocalMarks(), outside)
-    health = Health(store, config.engine.value)
+    holds = Holds(store, reactor, config.hold)
+    cloud = make_cloud(config, password, holds, outside)
+    operations, services = furnish(config, store, cloud, keys, LocalMarks(), holds, outside)
+    health = Health(store, holds, config.engine.value, len(config.worker_tenants))
     for service in (*services, health):
         service.setServiceParent(otter)
 
-    documents = Documents(config.url_root.rstrip("/"), config.limits.pagination)
+    documents = Documents(config.url_root.rstrip("/"), config.limits.pagination, holds.covers)
     callers = make_callers(config, cloud.http, password, outside.clock)
     site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
-        admin = ApiSite(make_admin(Tenants(store, outside.clock)), config.http.max_body)
+        admin = ApiSite(make_admin(Tenants(store, outside.clock), health.document), config.http.max_body)
         Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
-    log.info("otter-made", engine=config.engine.value, listen=config.listen, store=config.store.path, pid=os.getpid())
+    facts = {"listen": config.listen, "store": config.store.path, "pid": os.getpid()}
+    engines = {"engine": config.engine.value, "worker_tenants": list(config.worker_tenants), "hold": config.hold}
+    log.info("otter-made", **engines, **facts)
     return otter
 
 
 def furnish(
-    config: Config, store: IStore, cloud: Cloud, keys: ServiceKeys, marks: IMarks, outside: Outside
+    config: Config, store: IStore, cloud: Cloud, keys: ServiceKeys, marks: IMarks, holds: Holds, outside: Outside
 ) -> tuple[Operations, list[IService]]:
     """What can be asked for, and the services that make it come true, in the order in which they are to be started."""
     clock, limits, new_id = outside.clock, limits_in(config), outside.new_id
-    engine = make_engine(config, cloud, store, marks, outside)
+    engine, *healing = make_engine(config, cloud, store, marks, holds, outside)
     policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest)
     operations = Operations(
         Groups(store, engine, clock, limits, new_id, Launches(cloud, outside.timer)),
@@ -203,13 +210,38 @@ def furnish(
         Webhooks(store, keys, limits, new_id),
         Servers(store, engine, cloud, outside.timer),
     )
-    selfheal = SelfHeal(store, marks, outside.timer, config.selfheal.interval)
     scheduler = Scheduler(store, policies.fire, clock, config.scheduler.interval)
-    return operations, [engine, selfheal, scheduler]
+    return operations, [holds, engine, *healing, scheduler]
 
 
-def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, outside: Outside) -> Converger:
-    """The engine that is configured: the only place that knows which."""
+def make_engine(
+    config: Config, cloud: Cloud, store: IStore, marks: IMarks, holds: Holds, outside: Outside
+) -> tuple[Converger, *tuple[SelfHeal, ...]]:
+    """The engine that is configured, and what heals if it does: the only place that knows which. (docs/engines.md.)"""
+    on_the_worker = frozenset(config.worker_tenants)
+    usual = make_pass(config, cloud, store, scope_of(config.engine, store), outside)
+    run_pass: RunPass = usual
+    if on_the_worker:
+        run_pass = ByTenant(usual, evolve(usual, scope=scope_of(EngineName.WORKER, store)), on_the_worker)
+    turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
+    interval, grace = config.converger.interval, config.converger.stop_grace
+    engine = Converger(marks, store, run_pass, outside.timer, interval, turns, grace, holds.covers)
+    if config.engine is not EngineName.CONVERGENCE:
+        return (engine,)
+    return engine, SelfHeal(store, marks, outside.timer, config.selfheal.interval, on_the_worker)
+
+
+def scope_of(engine: EngineName, store: IStore) -> IScope:
+    match engine:
+        case EngineName.CONVERGENCE:
+            return Always()
+        case EngineName.CYCLE:
+            return PerRequest()
+        case EngineName.WORKER:
+            return JobsOnly(store.epoch)
+
+
+def make_pass(config: Config, cloud: Cloud, store: IStore, scope: IScope, outside: Outside) -> Pass:
     rules = Rules(
         timeouts=Timeouts(
             build=config.converger.build_timeout,
@@ -228,17 +260,12 @@ def make_engine(config: Config, cloud: Cloud, store: IStore, marks: IMarks, outs
         probe=config.converger.error_probe,
         longest_probe=config.converger.longest_error_probe,
     )
-    run_pass = Pass(
-        store, cloud, outside.timer, store.epoch, rules, pace, outside.timer.seconds, outside.random, outside.new_id
-    )
-    match config.engine:
-        case EngineName.CONVERGENCE:
-            turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
-            interval, grace = config.converger.interval, config.converger.stop_grace
-            return Converger(marks, store, run_pass, outside.timer, interval, turns, grace)
+    timer = outside.timer
+    ways = (timer.seconds, outside.random, outside.new_id)
+    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope)
 
 
-def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:
+def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) -> Cloud:
     clock, timer = outside.clock, outside.timer
     http = Http(outside.client, clock, config.cloud.timeout)
     account = account_of(config, password)
@@ -253,7 +280,8 @@ def make_cloud(config: Config, password: str, outside: Outside) -> Cloud:
     }
     catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
     throttle, doors = Throttle(timer, limits), Doors(timer)
-    return Cloud(http, identity, throttle, doors, clock, config.region, catalog, timer.seconds, outside.random.random)
+    ways = (timer.seconds, outside.random.random, holds.covers)
+    return Cloud(http, identity, throttle, doors, clock, config.region, catalog, *ways)
 
 
 def make_callers(config: Config, http: Http, password: str, reactor: Any) -> Callers | None:

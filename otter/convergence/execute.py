@@ -35,6 +35,7 @@ class Verdict(Enum):
     AGAIN = "something was done, or is awaited: look again"
     MORE = "as much was done as one pass may: look again at once"
     BLOCKED = "nothing but steps that cannot succeed until somebody changes something"
+    OVER = "the same, and nothing is tried until there is another request"
 
 
 @frozen

@@ -20,10 +20,10 @@ from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, jud
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
 from otter.convergence.record import before, overtaken, roster_after, state_after
+from otter.convergence.scope import Always, IScope, Work
 from otter.domain.errors import OtterError
 from otter.domain.group import Group, GroupId, GroupState, Status
 from otter.domain.roster import Create
-from otter.planning.plan import plan
 from otter.planning.servers import Fleet, sort_servers
 from otter.planning.steps import CreateServer, Step
 from otter.planning.world import Observed, Ticket, Timeouts, desired_of
@@ -58,13 +58,16 @@ class Seen:
     """What a pass saw (None if it could not even look), did and came to."""
 
     observed: Observed | None
-    steps: Sequence[Step]
+    work: Work
     outcome: Outcome
 
 
 @frozen
 class Pass:
-    """:ivar epoch: which start of which process this is; see Note [Creates in flight]."""
+    """
+    :ivar epoch: which start of which process this is; see Note [Creates in flight].
+    :ivar scope: what it takes care of; that is the engine's choice.
+    """
 
     store: IStore
     cloud: Cloud
@@ -75,6 +78,7 @@ class Pass:
     monotonic: Callable[[], float] = monotonic
     random: Random = field(factory=SystemRandom)
     new_id: Callable[[], str] = lambda: str(uuid4())
+    scope: IScope = field(factory=Always)
 
     async def __call__(self, group_id: GroupId) -> Group | None:
         """
@@ -98,7 +102,7 @@ class Pass:
             if seen.observed is not None:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget
-                roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, forget)
+                roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, seen.work.jobs, forget)
             if current.resting:  # paused meanwhile: what its owner sees stays as it was
                 return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
@@ -131,7 +135,9 @@ class Pass:
             # A bug. It must stop neither the other groups nor this one for good.
             log.failure("pass-broke", tenant=group.id.tenant, group=group.id.group)
             error = Unreachable(f"otter failed with an internal error ({type(failure).__name__})")
-        return Seen(None, (), judge_blindness(error, group.state.refusal))
+        return self._concluded(
+            group, None, Work((), (), group.roster.jobs), judge_blindness(error, group.state.refusal)
+        )
 
     async def _look_and_act(self, group: Group) -> Seen:
         now = self.clock.seconds()
@@ -140,23 +146,25 @@ class Pass:
         if group.launch.stack is not None and group.state.desired:
             raise Hopeless("Groups of stacks are kept, but this version of otter makes no stacks")
         observed = await perform(requests, gather(group.id, now, group.roster))
-        desired, tickets = desired_of(group, now), self.tickets(group)
-        steps = plan(desired, observed, tickets, self.rules.timeouts)
-        if not steps:
-            return Seen(observed, steps, judge([]))
+        work = self.scope.work_on(group, observed, self.tickets(group), self.rules.timeouts)
+        if not work.steps:
+            return self._concluded(group, observed, work, judge([]))
 
         send_by = self.monotonic() + self.rules.send_window
-        creates = self._creates(group, steps)
-        fleet = self._fleet(group, observed)
-        leaving = [server.id for server in (*fleet.leaving, *fleet.gone)]
+        creates = self._creates(group, work.steps)
         current = await self.store.change_group(
-            group.id, lambda it: before(it, group, creates, leaving, observed), even_deleting=True
+            group.id, lambda it: before(it, group, creates, work, observed), even_deleting=True
         )
-        if overtaken(current, group, leaving):
-            return Seen(observed, (), Outcome(Verdict.AGAIN, tuple(current.state.reasons)))
+        if overtaken(current, group, work.leaving):
+            undone = evolve(work, steps=(), jobs=current.roster.jobs)
+            return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)))
 
-        results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(steps))
-        return Seen(observed, steps, judge(results))
+        results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(work.steps))
+        return self._concluded(group, observed, work, judge(results))
+
+    def _concluded(self, group: Group, observed: Observed | None, work: Work, outcome: Outcome) -> Seen:
+        jobs, outcome = self.scope.concluded(group, work, outcome)
+        return Seen(observed, evolve(work, jobs=jobs), outcome)
 
     def tickets(self, group: Group) -> list[Ticket]:
         """
@@ -187,7 +195,7 @@ class Pass:
     def _tell(self, group_id: GroupId, seen: Seen) -> None:
         if seen.outcome.verdict is Verdict.DONE:
             return
-        counted = Counter(type(step).__name__ for step in seen.steps)
+        counted = Counter(type(step).__name__ for step in seen.work.steps)
         facts = {"steps": dict(counted), "reasons": seen.outcome.reasons, "troubles": seen.outcome.troubles}
         verdict = seen.outcome.verdict.name
         log.info("pass", tenant=group_id.tenant, group=group_id.group, verdict=verdict, **facts)

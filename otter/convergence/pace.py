@@ -31,7 +31,7 @@ class Pace:
         """
         jitter = 0.75 + chance / 2
         match outcome.verdict:
-            case Verdict.DONE:
+            case Verdict.DONE | Verdict.OVER:
                 return evolve(state, look_at=None, tries=0)
             case Verdict.MORE:
                 return evolve(state, look_at=now, tries=0)

@@ -6,13 +6,17 @@ from attrs import evolve
 from pyrsistent import PMap, PVector, pmap, pset, pvector
 
 from otter.convergence.execute import Outcome, Verdict
+from otter.convergence.scope import Work
 from otter.domain.balancers import Access, Target
 from otter.domain.group import Group, GroupState, Status
+from otter.domain.jobs import Jobs
 from otter.domain.roster import Create, Member, Place, Roster
 from otter.domain.servers import Server, ServerState
 from otter.planning.servers import Fleet, ties_of
 from otter.planning.world import Observed, host_of
 
+FINISHED = (Verdict.DONE, Verdict.OVER)
+"""Of the request that the pass read, nothing is left to be done."""
 OLDEST_LIST = 300.0
 """Seconds by which a listing may be behind."""
 
@@ -28,26 +32,23 @@ def overtaken(group: Group, read: Group, leaving: Collection[str]) -> bool:
     return group.resting or now.released != then.released or not set(now.leaving) <= {*then.leaving, *leaving}
 
 
-def before(
-    group: Group, read: Group, creates: Mapping[str, Create], leaving: Collection[str], observed: Observed
-) -> Group:
+def before(group: Group, read: Group, creates: Mapping[str, Create], work: Work, observed: Observed) -> Group:
     """
     ``group`` with what is about to be done and must not be forgotten; as it is, if it was ``overtaken``.
 
     That includes where its servers are: whoever is put on a load balancer now may vanish before the next look.
-
-    :param leaving: ids of the servers that are on their way out from now on. See Note [Leaving is final].
     """
-    if overtaken(group, read, leaving):
+    if overtaken(group, read, work.leaving):
         return group
     now = observed.at
-    going = pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving)
+    going = pmap(dict.fromkeys(work.leaving, now)).update(group.roster.leaving)  # See Note [Leaving is final].
     roster = evolve(
         group.roster,
         known=group.roster.known.update({server.id: place_of(server, observed) for server in observed.servers}),
         active=pvector(member for member in group.roster.active if member.id not in going),
         creates=group.roster.creates.update(creates),
         leaving=going,
+        jobs=work.jobs,
     )
     look_at = now if group.state.look_at is None else group.state.look_at
     return evolve(group, roster=roster, state=evolve(group.state, look_at=look_at))
@@ -73,12 +74,12 @@ def state_after(
         status=Status.DELETING if state.status is Status.DELETING else status,
         reasons=pvector(reasons),
         failing_since=since,
-        converged_generation=generation if outcome.verdict is Verdict.DONE else state.converged_generation,
+        converged_generation=generation if outcome.verdict in FINISHED else state.converged_generation,
     )
 
 
 def roster_after(
-    roster: Roster, read: Roster, observed: Observed, fleet: Fleet, outcome: Outcome, forget: float
+    roster: Roster, read: Roster, observed: Observed, fleet: Fleet, outcome: Outcome, jobs: Jobs, forget: float
 ) -> Roster:
     """
     ``roster`` with what a pass saw and did. See Note [What we know of servers] and Note [Creates in flight].
@@ -111,6 +112,7 @@ def roster_after(
                 if node.draining_since is not None
             }
         ),
+        jobs=jobs,
     )
 
 

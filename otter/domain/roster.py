@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from pyrsistent import PMap, PSet, PVector, pmap, pset, pvector
 
 from otter.domain.balancers import BalancerId, Target
+from otter.domain.jobs import Jobs
 
 
 @frozen
@@ -77,6 +78,7 @@ class Roster:
     :ivar released: ids of servers that were let go, and live on without the group.
     :ivar gone: ids of servers for which Nova answered 404 -> when (epoch seconds), as long as listings may be that old.
     :ivar draining: (load balancer, node id) -> since when the node is draining (epoch seconds).
+    :ivar jobs: the worker engine's; other engines have none, and forget them.
     """
 
     active: PVector[Member] = pvector()
@@ -86,6 +88,7 @@ class Roster:
     released: PSet[str] = pset()
     gone: PMap[str, float] = pmap()
     draining: PMap[tuple[BalancerId, str], float] = pmap()
+    jobs: Jobs = field(factory=Jobs)
 
     def first_seen(self, server_id: str, now: float) -> float:
         """No moment is later than now: a clock that is set back must not make anything wait for it to catch up."""

@@ -1,5 +1,8 @@
 """What operators ask, on a listener of its own. Nobody else may reach it. (docs/operations.md, "The admin listener".)"""
 
+from collections.abc import Callable
+from typing import Any
+
 from klein import Klein
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -9,8 +12,8 @@ from otter.rest.bodies import answer
 from otter.rest.errors import error_routes
 
 
-def make_admin(tenants: Tenants) -> Resource:
-    """Everything that is answered there."""
+def make_admin(tenants: Tenants, health: Callable[[], dict[str, Any]]) -> Resource:
+    """Everything that is answered there. :param health: as in ``rest.about``."""
     app = Klein()
     app.url_map.strict_slashes = False
 
@@ -21,7 +24,16 @@ def make_admin(tenants: Tenants) -> Resource:
     @app.route("/metrics", methods=["GET"])
     async def metrics(request: IRequest) -> bytes:
         counts, now = await tenants.count()
-        numbers = {"groups": counts.groups, "policies": counts.policies, "webhooks": counts.webhooks}
+        said = health()
+        numbers = {
+            "groups": counts.groups,
+            "policies": counts.policies,
+            "webhooks": counts.webhooks,
+            f"engine.{said['engine']}": 1,
+            "worker_tenants": said["worker_tenants"],
+            "held": int(said["held"]["everything"]),
+            "held_tenants": said["held"]["tenants"],
+        }
         listed = [{"id": f"otter.metrics.{name}", "value": value, "time": int(now)} for name, value in numbers.items()]
         return answer(request, 200, {"metrics": listed})
 

@@ -33,6 +33,7 @@ STATE = closed(
         "name": TEXT,
         "status": {"enum": ["ACTIVE", "ERROR"]},
         "paused": FLAG,
+        "held": FLAG,
         "generation": COUNT | {"minimum": 1},
         "converged_generation": COUNT,
         "desiredCapacity": COUNT,
@@ -83,7 +84,15 @@ LIMITS = closed(
         )
     }
 )
-HEALTH = closed({"healthy": FLAG, "engine": TEXT, "store": closed({"healthy": FLAG}, {"details": TEXT})})
+HEALTH = closed(
+    {
+        "healthy": FLAG,
+        "engine": TEXT,
+        "worker_tenants": COUNT,
+        "held": closed({"everything": FLAG, "tenants": COUNT}),
+        "store": closed({"healthy": FLAG}, {"details": TEXT}),
+    }
+)
 DESCRIPTION = {"type": "object", "required": ["openapi", "info", "paths"]}
 ERROR = closed(
     {"error": closed({"type": TEXT, "code": {"type": "integer"}, "message": TEXT, "details": {"const": ""}})}

@@ -1,6 +1,6 @@
 """What clients see of our nouns. (docs/api.md, "Documents".)"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -13,18 +13,46 @@ from otter.rest.bodies import links_of, url
 
 @frozen
 class Documents:
-    """:ivar root: what every link begins with. :ivar page_size: above it, lists inside a document get a link to the rest."""
+    """
+    :ivar root: what every link begins with.
+    :ivar page_size: above it, lists inside a document get a link to the rest.
+    :ivar is_held: whether operators have otter change nothing for a tenant for now.
+    """
 
     root: str
     page_size: int
+    is_held: Callable[[str], bool]
 
     def group(self, group: Summary) -> dict[str, Any]:
         """An item of the list of groups."""
         return {
             "id": group.id.group,
             "links": links_of(self=self.url_of(group.id)),
-            "state": state_document(group),
+            "state": self.state(group),
         }
+
+    def state(self, group: Summary) -> dict[str, Any]:
+        """
+        The state of a group. At any moment desired = active + pending, and none is negative: servers beyond the desired
+        capacity, which are on their way out, are not shown. (docs/api.md, "Group state".)
+        """
+        state = group.state
+        active = group.active[: state.desired]
+        document: dict[str, Any] = {
+            "name": group.name,
+            "status": state.status.value,
+            "paused": state.paused,
+            "held": self.is_held(group.id.tenant),
+            "generation": state.generation,
+            "converged_generation": state.converged_generation,
+            "desiredCapacity": state.desired,
+            "activeCapacity": len(active),
+            "pendingCapacity": state.desired - len(active),
+            "active": [{"id": member.id, "links": list(member.links)} for member in active],
+        }
+        if state.status is Status.ERROR:
+            document["errors"] = [{"message": reason} for reason in state.reasons]
+        return document
 
     def manifest(self, group: Group, policies: Sequence[dict]) -> dict[str, Any]:
         """Everything about a group, its policies' documents included."""
@@ -65,26 +93,3 @@ class Documents:
 
     def path_of(self, group_id: GroupId) -> tuple[str, ...]:
         return (group_id.tenant, "groups", group_id.group)
-
-
-def state_document(group: Summary) -> dict[str, Any]:
-    """
-    The state of a group. At any moment desired = active + pending, and none is negative: servers beyond the desired
-    capacity, which are on their way out, are not shown. (docs/api.md, "Group state".)
-    """
-    state = group.state
-    active = group.active[: state.desired]
-    document: dict[str, Any] = {
-        "name": group.name,
-        "status": state.status.value,
-        "paused": state.paused,
-        "generation": state.generation,
-        "converged_generation": state.converged_generation,
-        "desiredCapacity": state.desired,
-        "activeCapacity": len(active),
-        "pendingCapacity": state.desired - len(active),
-        "active": [{"id": member.id, "links": list(member.links)} for member in active],
-    }
-    if state.status is Status.ERROR:
-        document["errors"] = [{"message": reason} for reason in state.reasons]
-    return document

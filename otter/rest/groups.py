@@ -12,7 +12,7 @@ from otter.operations.groups import Groups
 from otter.operations.policies import Policies
 from otter.operations.webhooks import Webhooks
 from otter.rest.bodies import answer, flag, following, is_true, json_body, page
-from otter.rest.documents import Documents, state_document
+from otter.rest.documents import Documents
 from otter.rest.headers import if_match, tag
 from otter.rest.schemas import CONFIG_BODY, GROUP_BODY, LAUNCH_BODY
 
@@ -63,7 +63,7 @@ def group_routes(app: Klein, groups: Groups, policies: Policies, webhooks: Webho
 
     @app.route("/v1.0/<tenant>/groups/<group>/state", methods=["GET"])
     async def show_state(request: IRequest, tenant: str, group: str) -> bytes:
-        return answer(request, 200, {"group": state_document((await groups.get(GroupId(tenant, group))).summary)})
+        return answer(request, 200, {"group": documents.state((await groups.get(GroupId(tenant, group))).summary)})
 
     @app.route("/v1.0/<tenant>/groups/<group>/converge", methods=["POST"])
     async def converge(request: IRequest, tenant: str, group: str) -> bytes:

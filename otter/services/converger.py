@@ -30,6 +30,7 @@ class Converger(Service):
     :ivar interval: seconds between two sweeps for groups that are due and that nobody told us of.
     :ivar turns: how many passes there may be; more wait their turn.
     :ivar grace: seconds that running passes get to finish when the service stops.
+    :ivar is_held: whether a tenant's groups are to be left alone for now. Once they are not, the sweep finds them.
     """
 
     marks: IMarks
@@ -39,6 +40,7 @@ class Converger(Service):
     interval: float = 10.0
     turns: Turns = field(factory=Turns)
     grace: float = 5.0
+    is_held: Callable[[str], bool] = lambda tenant: False
     _in_hand: dict[GroupId, Deferred] = field(init=False, factory=dict)
     _calls: dict[GroupId, IDelayedCall] = field(init=False, factory=dict)
     _sweeper: LoopingCall = field(init=False)
@@ -70,6 +72,8 @@ class Converger(Service):
             self._call(group_id, 0.0)
 
     def _call(self, group_id: GroupId, wait: float) -> None:
+        if self.is_held(group_id.tenant):
+            return
         if (earlier := self._calls.pop(group_id, None)) is not None:
             earlier.cancel()
         self._calls[group_id] = self.clock.callLater(max(0.0, wait), self._begin, group_id)
@@ -87,6 +91,8 @@ class Converger(Service):
 
     def _begin(self, group_id: GroupId) -> None:
         del self._calls[group_id]
+        if self.is_held(group_id.tenant):
+            return
         self.turns.wait(group_id)
         self._begin_passes()
 

@@ -1,5 +1,7 @@
 """The self-heal sweep: groups that nobody asks about are looked at too, for the cloud changes by itself."""
 
+from collections.abc import Collection
+
 from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
@@ -15,12 +17,16 @@ log = Logger()
 
 @define(eq=False)
 class SelfHeal(Service):
-    """:ivar interval: seconds in which every group gets one look; they are spread evenly over it."""
+    """
+    :ivar interval: seconds in which every group gets one look; they are spread evenly over it.
+    :ivar others: ids of tenants whose engine does not heal.
+    """
 
     store: IStore
     marks: IMarks
     clock: IReactorTime
     interval: float = 30.0
+    others: Collection[str] = ()
     _sweeping: Deferred = field(init=False)
 
     def startService(self) -> None:
@@ -36,7 +42,7 @@ class SelfHeal(Service):
     async def _sweep(self) -> None:
         while self.running:
             try:
-                group_ids = await self.store.settled_groups()
+                group_ids = [id for id in await self.store.settled_groups() if id.tenant not in self.others]
             except Exception:
                 # The store, most likely. Whatever it was: the next sweep tries again.
                 log.failure("selfheal-postponed")

@@ -9,6 +9,7 @@ from pyrsistent import PVector, pmap, pset, pvector
 
 from otter.domain.balancers import BalancerId, Target
 from otter.domain.group import GroupState, Refusal, Status
+from otter.domain.jobs import Job, Jobs, Kind
 from otter.domain.launch import DEFAULT_KIND
 from otter.domain.roster import Create, Member, Place, Roster
 
@@ -62,6 +63,7 @@ def dump_roster(roster: Roster) -> str:
             "released": sorted(roster.released),
             "gone": dict(roster.gone),
             "draining": [[id.kind, id.id, node, since] for (id, node), since in roster.draining.items()],
+            "jobs": dump_jobs(roster.jobs),
         }
     )
 
@@ -77,7 +79,18 @@ def load_roster(text: str) -> Roster:
         released=pset(document.get("released", ())),
         gone=pmap(document.get("gone", {})),
         draining=pmap({(BalancerId(kind, id), node): since for kind, id, node, since in document.get("draining", ())}),
+        jobs=load_jobs(document.get("jobs", {"generation": 0, "jobs": []})),
     )
+
+
+def dump_jobs(jobs: Jobs) -> Mapping[str, Any]:
+    listed = [{**asdict(job), "kind": job.kind.value} for _, job in sorted(jobs.by_key.items())]
+    return {"generation": jobs.generation, "jobs": listed}
+
+
+def load_jobs(document: Mapping[str, Any]) -> Jobs:
+    jobs = [Job(**{**fields, "kind": Kind(fields["kind"])}) for fields in document["jobs"]]
+    return Jobs(document["generation"], pmap({job.key: job for job in jobs}))
 
 
 def load_members(documents: Sequence[Mapping[str, Any]]) -> PVector[Member]:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
 from otter.domain.group import Group, GroupId, Summary
+from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
 from otter.domain.tags import ANYTHING, Expected
@@ -78,6 +79,15 @@ class IStore(Protocol):
 
     async def suspended_tenants(self) -> Sequence[str]:
         """Ordered by their ids."""
+
+    async def hold(self, tenant: str | None) -> None:
+        """From now on the tenant is held, also if it has no groups; None for everything. Fine if it is."""
+
+    async def release(self, tenant: str | None) -> None:
+        """The end of ``hold``; fine if there was none. With None, tenants that are held by themselves stay held."""
+
+    async def held(self) -> Hold:
+        """What is held, by whomever: operators change it from outside of this process too."""
 
     async def counts(self) -> Counts:
         """What is stored, groups that are being deleted included."""

@@ -15,6 +15,7 @@ from otter.daemon import Outside, furnish, make_cloud
 from otter.domain.group import Group, GroupId
 from otter.domain.webhook import ServiceKeys
 from otter.rest.app import Operations
+from otter.services.holds import Holds
 from otter.store.sqlite.database import Inline, connect
 from otter.store.sqlite.store import SQLiteStore
 from tests.sim.network import Client, Network
@@ -163,9 +164,10 @@ class Simulation:
         )
         client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
         outside = Outside(clock, clock.timer, client, self.chance(f"process {self._lives}"))
-        cloud = make_cloud(self.config, "password", outside)
+        holds = Holds(store, clock.timer, self.config.hold)  # type: ignore[arg-type]
+        cloud = make_cloud(self.config, "password", holds, outside)
         hints = Hints(clock, self.next_hint)
-        operations, services = furnish(self.config, store, cloud, KEYS, hints, outside)  # type: ignore[arg-type]
+        operations, services = furnish(self.config, store, cloud, KEYS, hints, holds, outside)  # type: ignore[arg-type]
         self.process = Process(clock, operations, services)
         self.process.start()
         return self.process

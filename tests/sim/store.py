@@ -24,10 +24,11 @@ READS = {
     "get_webhook",
     "find_capability",
     "suspended_tenants",
+    "held",
     "counts",
     "capability_key_ids",
 }
-OFTEN = {"divergent_groups", "settled_groups", "due_policies"}
+OFTEN = {"divergent_groups", "settled_groups", "due_policies", "held"}
 """What processes look up all the time: no place to die that would be different from any other."""
 CHANGES = {"change_group": 1, "fire": 3, "execute_once": 2, "change_webhook": 3}
 """Methods that take a function, and which of their arguments it is: a store may call it more than once."""

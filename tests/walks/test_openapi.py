@@ -170,7 +170,7 @@ def test_the_service_describes_itself_in_valid_openapi(api, otter):
 
 
 def test_every_route_is_described_and_nothing_else():
-    app = make_app(Operations(*[None] * 4), Documents("http://here", 100), Limits(), dict)
+    app = make_app(Operations(*[None] * 4), Documents("http://here", 100, lambda tenant: False), Limits(), dict)
     routes = {
         (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule)) for rule in app.url_map.iter_rules() for method in rule.methods
     }

@@ -10,14 +10,14 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from otter.domain.errors import StoreUnavailable
-from otter.store.sqlite.schema import copy, migrate, private
+from otter.store.sqlite.schema import migrate, private
 
 Work = Callable[[Callable[..., sqlite3.Cursor]], Any]
 LARGEST_BATCH = 500
@@ -37,15 +37,19 @@ def connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def back_up(path: Path, target: Path) -> None:
-    """Copy the store at ``path``, also while it is in use, to ``target``. :raises CannotOpen:"""
-    if not path.exists() or target.exists():
-        raise CannotOpen(f"{target} exists already" if path.exists() else f"there is no {path}")
+def lock(path: Path) -> IO:
+    """
+    Whoever has it open has the store at ``path`` for itself, among those who want it so.
+
+    :raises CannotOpen: somebody has. :raises OSError:
+    """
+    file = open(f"{path}.lock", "w")  # noqa: SIM115 - held until it is closed
     try:
-        copy(sqlite3.connect(f"file:{path}?mode=ro", uri=True), target)
-    except (OSError, sqlite3.Error) as error:
-        target.unlink(missing_ok=True)
-        raise CannotOpen(f"{path} could not be copied: {error}") from error
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise CannotOpen(f"{path} is in use by another otter process") from None
+    return file
 
 
 def begin_epoch(connection: sqlite3.Connection) -> int:
@@ -112,7 +116,7 @@ class GroupCommit:
     trouble: str | None = field(init=False, default=None)
     epoch: int = field(init=False)
     _reader: sqlite3.Connection = field(init=False)
-    _lock: Any = field(init=False)
+    _lock: IO = field(init=False)
     _queue: queue.SimpleQueue = field(init=False, factory=queue.SimpleQueue)
     _dead: threading.Event = field(init=False, factory=threading.Event)
     _closed: Deferred = field(init=False, factory=Deferred)
@@ -121,14 +125,11 @@ class GroupCommit:
         """:raises CannotOpen, WrongVersion:"""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = open(f"{self.path}.lock", "w")  # noqa: SIM115 - held for as long as the process lives
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = lock(self.path)
             private(self.path)
             self._reader = connect(str(self.path))
             migrate(self._reader, self.path)
             self.epoch = begin_epoch(self._reader)
-        except BlockingIOError:
-            raise CannotOpen(f"{self.path} is in use by another otter process") from None
         except (OSError, sqlite3.Error) as error:
             raise CannotOpen(f"{self.path} cannot be used as a store: {error}") from error
         threading.Thread(target=self._run, name="store-writer", daemon=True).start()

@@ -3,7 +3,10 @@
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+
+from otter.store.sqlite.holds import hold
 
 MIGRATIONS = (
     """
@@ -38,8 +41,19 @@ MIGRATIONS = (
     CREATE TABLE suspensions (tenant TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE INDEX groups_shown ON groups (tenant, id) WHERE NOT deleting;
     """,
+    """
+    CREATE TABLE holds (everything INTEGER, tenant TEXT, PRIMARY KEY (everything, tenant)) WITHOUT ROWID;
+    INSERT INTO holds SELECT 1, '' FROM pragma_application_id WHERE application_id = 1752132708;
+    PRAGMA application_id = 0;
+    """,
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
+
+HELD_COPY = 0x686F6C64
+"""
+The ``application_id`` of a copy in which everything is held, and which has no table yet to say so. Older otters do not ask for
+it, and keep it; the step that makes the table turns it into a hold.
+"""
 
 
 class WrongVersion(Exception):
@@ -53,7 +67,7 @@ def migrate(connection: sqlite3.Connection, path: Path | None, migrations: Seque
     :param path: where the file is; None for a store in memory.
     :raises WrongVersion:
     """
-    [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+    version = version_of(connection)
     if version > len(migrations):
         raise WrongVersion(
             f"{path}: the store has version {version}, and this otter knows versions up to {len(migrations)}; start the"
@@ -71,8 +85,52 @@ def private(path: Path) -> None:
 
 
 def copy(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the store, also while it is in use, into a new file that holds one moment of it."""
-    private(target)
-    with sqlite3.connect(target) as new:
-        connection.backup(new)
-    new.close()
+    """
+    Copy the store, also while it is in use, into a file that holds one moment of it: complete, or not at all.
+
+    In the copy, everything is held: the cloud has gone on since, and must not be made what it was then.
+    """
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        private(draft)
+        with closing(sqlite3.connect(draft, isolation_level=None)) as new:
+            connection.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")
+            hold_everything(new)
+        keep(draft)
+        os.rename(draft, target)
+        keep(target.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def hold_everything(connection: sqlite3.Connection) -> None:
+    if has_table(connection, "holds"):
+        hold(connection.execute, None)
+    else:
+        connection.execute(f"PRAGMA application_id = {HELD_COPY}")
+
+
+def keep(path: Path) -> None:
+    """See to it that the file, or what the folder has in it, survives power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+    return version
+
+
+def is_store(connection: sqlite3.Connection) -> bool:
+    """Whether an otter has made what is in the file; other programs number their versions too."""
+    return has_table(connection, "epochs") and has_table(connection, "groups")
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(sql, (name,)).fetchall() != []

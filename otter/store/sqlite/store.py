@@ -18,6 +18,7 @@ from otter.domain.errors import (
 )
 from otter.domain.executions import Once, Outcome, Verdict
 from otter.domain.group import Group, GroupConfig, GroupId, Status, Summary, config_of
+from otter.domain.hold import Hold
 from otter.domain.launch import Launch, launch_of
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy, policy_of
@@ -26,6 +27,7 @@ from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import dump_roster, dump_state, load_members, load_roster, load_state
 from otter.store.interface import Change, Execution, WebhookChange
+from otter.store.sqlite import holds
 from otter.store.sqlite.database import GroupCommit, Inline
 
 SUSPENDED = "EXISTS (SELECT 1 FROM suspensions WHERE suspensions.tenant = groups.tenant)"
@@ -130,6 +132,15 @@ class SQLiteStore:
 
     async def suspended_tenants(self) -> Sequence[str]:
         return [tenant for (tenant,) in self.database.read("SELECT tenant FROM suspensions ORDER BY tenant")]
+
+    async def hold(self, tenant: str | None) -> None:
+        await self.database.write(lambda execute: holds.hold(execute, tenant))
+
+    async def release(self, tenant: str | None) -> None:
+        await self.database.write(lambda execute: holds.release(execute, tenant))
+
+    async def held(self) -> Hold:
+        return holds.held(self.database.read)
 
     async def counts(self) -> Counts:
         [numbers] = self.database.read(

@@ -1,0 +1,230 @@
+"""
+What the worker engine does about a group: its jobs, one for each server that a request is about, and nothing else.
+
+The steps are those of convergence, and so is the planner that finds them; but it is shown only the servers that jobs are about,
+and may want no more of them than there are jobs. So the worker touches no server that no request was about.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, field, frozen
+from pyrsistent import pmap, pvector
+
+from otter.convergence.execute import Outcome, Verdict
+from otter.convergence.scope import Work, over_if_blocked
+from otter.domain.balancers import Target
+from otter.domain.group import Group
+from otter.domain.jobs import Job, Jobs, Kind
+from otter.domain.roster import Roster
+from otter.domain.servers import Server, ServerState
+from otter.planning.plan import plan
+from otter.planning.servers import Ties, sort_servers, ties_of
+from otter.planning.steps import ConvergeLater, Tell
+from otter.planning.world import Desired, Observed, Ticket, Timeouts, desired_of, host_of
+
+MOST_ATTEMPTS = 4
+"""Servers that one launch may take, if they break while they are made."""
+STAYING = (Kind.LAUNCH, Kind.PLACE)
+
+
+@frozen
+class JobsOnly:
+    """An ``IScope``. :ivar owner: which start of which process this is."""
+
+    owner: int = 0
+
+    def work_on(self, group: Group, observed: Observed, tickets: Sequence[Ticket], timeouts: Timeouts) -> Work:
+        sight = Sight(desired_of(group, observed.at), observed, group.roster, timeouts, self.owner)
+        before = group.roster.jobs
+        jobs = [after for job in before.by_key.values() for after in resumed(job, sight)]
+        if before.generation == group.state.generation:
+            return work_of(jobs, before.generation, tickets, sight)
+        jobs, all_of_them = taken_on(jobs, tickets, sight)
+        return work_of(jobs, group.state.generation if all_of_them else 0, tickets, sight)
+
+    def concluded(self, group: Group, work: Work, outcome: Outcome) -> tuple[Jobs, Outcome]:
+        """When nothing can be done for launches any more, they are undone; a server on its way out goes to the end of it."""
+        jobs = list(work.jobs.by_key.values())
+        if outcome.verdict is not Verdict.BLOCKED or any(job.kind is Kind.DELETE for job in jobs):
+            return work.jobs, outcome
+        if not any(job.kind is Kind.LAUNCH and job.server_id for job in jobs):
+            return work.jobs, over_if_blocked(group, outcome)
+        why = "; ".join(outcome.reasons)
+        undone = [each for job in jobs for each in undoing(job, why)]
+        return evolve(work.jobs, by_key=pmap({job.key: job for job in undone})), evolve(outcome, verdict=Verdict.AGAIN)
+
+
+def undoing(job: Job, why: str) -> Iterator[Job]:
+    """What is left of a job that came to nothing, because of ``why``."""
+    if job.kind is Kind.LAUNCH and job.server_id:
+        yield Job(Kind.DELETE, job.server_id, job.owner, job.deadline, job.server_id)
+        job = evolve(job, server_id=None, why=why)
+    yield job
+
+
+@frozen
+class Sight:
+    """What jobs go by: the group's servers, and where they are."""
+
+    desired: Desired
+    observed: Observed
+    roster: Roster
+    timeouts: Timeouts
+    owner: int
+    _found: Mapping[str, Server] = field(init=False)
+    _ties: Ties = field(init=False)
+    _nodes: Collection[tuple[Target, str]] = field(init=False)
+
+    @_found.default
+    def _(self) -> Mapping[str, Server]:
+        named = ((server, (server.id, server.create_id, server.name)) for server in self.observed.servers)
+        return {name: server for server, names in named for name in names if name}
+
+    @_ties.default
+    def _(self) -> Ties:
+        return ties_of(self.observed)
+
+    @_nodes.default
+    def _(self) -> Collection[tuple[Target, str]]:
+        balancers = self.observed.balancers.values()
+        return {(node.target, node.host) for balancer in balancers for node in balancer.nodes if node.as_wanted}
+
+    def server_of(self, job: Job) -> Server | None:
+        create = self.roster.creates.get(job.id)
+        names = (job.server_id, job.id, *((create.server_id, create.name) if create is not None else ()))
+        return next((self._found[name] for name in names if name in self._found), None)
+
+    def is_placed(self, server: Server) -> bool:
+        """Whether it works, and gets traffic wherever it belongs."""
+        traits = {target: self.observed.balancers[target.balancer].traits for target in server.targets}
+        everywhere = all((target, host_of(server, traits[target])) in self._nodes for target in server.targets)
+        return server.state is ServerState.ACTIVE and everywhere
+
+    def is_away(self, server: Server) -> bool:
+        """Whether nothing is left to be done about it. If all are to go, they are waited for."""
+        if server.state is ServerState.DELETING and self.desired.going:
+            return False
+        return server.state in (ServerState.DELETING, ServerState.GONE) and not self._ties.hold(server)
+
+    def launch(self, id: str, **more: Any) -> Job:
+        return Job(Kind.LAUNCH, id, self.owner, self.observed.at + self.timeouts.build, **more)
+
+    def deletion(self, server_id: str) -> Job:
+        deadline = self.observed.at + self.desired.draining_timeout + self.timeouts.detach
+        return Job(Kind.DELETE, server_id, self.owner, deadline, server_id)
+
+
+def resumed(job: Job, sight: Sight) -> Iterator[Job]:
+    """What becomes of a job that was there already: itself, what undoes it, what replaces it; nothing if it is over."""
+    job, server = evolve(job, owner=sight.owner), sight.server_of(job)
+    match job.kind:
+        case Kind.DELETE:
+            if server is not None and not sight.is_away(server):
+                yield job
+        case Kind.PLACE:
+            if server is not None and not sight.is_placed(server):
+                yield from placed(job, server, sight)
+        case Kind.LAUNCH:
+            if job.why:
+                yield job
+            elif server is None:
+                yield from awaited(job, sight)
+            elif not sight.is_placed(server) or server.id in sight.observed.leaving:
+                yield from launched(evolve(job, server_id=server.id), server, sight)
+
+
+def placed(job: Job, server: Server, sight: Sight) -> Iterator[Job]:
+    if server.id in sight.observed.leaving or server.state in (ServerState.DELETING, ServerState.GONE):
+        yield sight.deletion(server.id)
+    elif server.state is not ServerState.BROKEN:
+        yield job
+
+
+def awaited(job: Job, sight: Sight) -> Iterator[Job]:
+    """A launch that has no server: not yet, or not any more. A create that came to nothing is made anew."""
+    if job.id in sight.observed.pending:
+        yield job
+    elif job.server_id is not None:
+        yield again(job, "A server vanished while it was made", sight)
+    elif sight.observed.at < job.deadline:
+        yield job
+    else:
+        yield evolve(job, why="A server could not be created in time")
+
+
+def launched(job: Job, server: Server, sight: Sight) -> Iterator[Job]:
+    """A launch whose server is not where it belongs. Whoever takes it out of the group says whether another is to come."""
+    if server.id in sight.observed.leaving:
+        yield sight.deletion(server.id)
+    elif server.state in (ServerState.DELETING, ServerState.GONE):
+        yield from (sight.deletion(server.id), again(job, "A server vanished while it was made", sight))
+    elif server.state is ServerState.BROKEN:
+        yield from (
+            sight.deletion(server.id),
+            again(job, "A server went into the state ERROR while it was made", sight),
+        )
+    elif sight.observed.at >= job.deadline:
+        why = "A server was not in service in time, and was deleted"
+        yield from (sight.deletion(server.id), evolve(job, server_id=None, why=why))
+    else:
+        yield job
+
+
+def again(job: Job, why: str, sight: Sight) -> Job:
+    """The launch of another server in place of ``job``'s, or its failure."""
+    if job.attempt >= MOST_ATTEMPTS:
+        return evolve(job, server_id=None, why=f"{why}, {MOST_ATTEMPTS} times")
+    return sight.launch(f"{job.id}/{job.attempt + 1}", attempt=job.attempt + 1)
+
+
+def taken_on(jobs: Sequence[Job], tickets: Sequence[Ticket], sight: Sight) -> tuple[list[Job], bool]:
+    """
+    The jobs that a request is about: those of ``jobs`` that go on, and one for each server that is missing, too many, or not where
+    it belongs. And whether these are all; if not, the next pass looks for the others.
+    """
+    desired, observed = sight.desired, sight.observed
+    fleet = sort_servers(observed, desired.capacity, sight.timeouts.build)
+    going = (server for server in (*fleet.leaving, *fleet.deleting, *fleet.gone) if not sight.is_away(server))
+    leaving = [sight.deletion(server.id) for server in going]
+    going_on = {job.server_id: job for job in jobs if job.server_id is not None and job.kind in STAYING}
+    unplaced = [server for server in (*fleet.serving, *fleet.building) if not sight.is_placed(server)]
+    staying = [going_on.get(server.id) or adopted(server, sight) for server in unplaced]
+    in_flight = {job.id: job for job in jobs if job.kind is Kind.LAUNCH}
+    pending = [in_flight.get(id) or sight.launch(id) for id in sorted(observed.pending)]
+    missing = desired.capacity - len(fleet.staying) - len(observed.pending)
+    new = [sight.launch(ticket.create_id) for ticket in tickets[: max(0, missing)]]
+    return [*leaving, *staying, *pending, *new], 0 <= missing <= len(tickets)
+
+
+def adopted(server: Server, sight: Sight) -> Job:
+    """The rest of what another engine, or an earlier request, began."""
+    if server.state is ServerState.BUILD:
+        return sight.launch(server.create_id or server.id, server_id=server.id)
+    return Job(Kind.PLACE, server.id, sight.owner, sight.observed.at + sight.timeouts.online, server.id)
+
+
+def work_of(jobs: Sequence[Job], generation: int, tickets: Sequence[Ticket], sight: Sight) -> Work:
+    """The next steps of ``jobs``, in a world that has nothing else in it."""
+    observed = sight.observed
+    unsent = [job for job in jobs if job.kind is Kind.LAUNCH and not job.server_id and job.id not in observed.pending]
+    sent = {
+        job.key: ticket.create_id for job, ticket in zip([job for job in unsent if not job.why], tickets, strict=False)
+    }
+    jobs = [evolve(job, id=sent.get(job.key, job.id)) for job in jobs]
+
+    theirs = {job.server_id for job in jobs}
+    going = sorted(job.id for job in jobs if job.kind is Kind.DELETE)
+    seen = evolve(
+        observed,
+        servers=pvector(server for server in observed.servers if server.id in theirs),
+        pending=observed.pending & {job.id for job in jobs},
+        leaving=pmap({id: observed.leaving.get(id, observed.at) for id in going}),
+    )
+    wanted = [job for job in jobs if job.kind in STAYING and not job.why]
+    steps = plan(evolve(sight.desired, capacity=len(wanted)), seen, tickets, sight.timeouts)
+    failures = sorted({job.why for job in jobs if job.why})
+    steps += tuple(ConvergeLater(why, Tell.AT_ONCE) for why in failures)
+    if jobs and not steps:
+        steps = (ConvergeLater("waiting for servers that are busy"),)
+    return Work(steps, going, Jobs(generation, pmap({job.key: job for job in jobs})))
