@@ -63,7 +63,7 @@ class GroupState:
     What changes by itself, or by executing policies.
 
     Note [Divergence]: every request that should lead to a look at the cloud raises ``generation`` in the same write that
-    stores the request. A pass that finds nothing left to do writes down, as ``converged_generation``, the generation that
+    stores the request. A pass after which nothing is left to do writes down, as ``converged_generation``, the generation that
     it *read*; so a request made meanwhile leaves the two unequal. A group is divergent if they differ, or if a pass asked
     for another at ``look_at``; one that is about to act does so beforehand, in case it dies. Nothing else says what is to be done: hints between services may all get lost.
 
