@@ -38,7 +38,7 @@ MISTAKES = (
     Mistake(
         "mark cleared too early",
         "otter/convergence/record.py",
-        "converged_generation=generation if outcome.verdict is Verdict.DONE else state.converged_generation,",
+        "converged_generation=generation if outcome.verdict in FINISHED else state.converged_generation,",
         "converged_generation=generation,",
         "A group counts as finished after any pass, whatever is left to do.",
     ),
@@ -115,14 +115,14 @@ MISTAKES = (
     Mistake(
         "leaving begins anew with each pass",
         "otter/convergence/record.py",
-        "pmap(dict.fromkeys(leaving, now)).update(group.roster.leaving)",
-        "group.roster.leaving.update(dict.fromkeys(leaving, now))",
+        "pmap(dict.fromkeys(work.leaving, now)).update(group.roster.leaving)",
+        "group.roster.leaving.update(dict.fromkeys(work.leaving, now))",
         "The draining time of a server never ends while passes go on.",
     ),
     Mistake(
         "goes on in spite of a pause",
         "otter/convergence/iterate.py",
-        "        if overtaken(current, group, leaving):\n",
+        "        if overtaken(current, group, work.leaving):\n",
         "        if False:\n",
         "A group that was paused, or a server that was let go, during the look is acted on all the same.",
     ),

@@ -100,6 +100,7 @@ class CopyTests(Files):
         self.make(self.copy, [*MIGRATIONS, "CREATE TABLE later (x);"])
         with closing(connect(str(self.copy))) as connection:
             self.assertEqual(connection.execute("SELECT * FROM holds").fetchall(), [])
+            self.assertEqual(connection.execute("PRAGMA application_id").fetchall(), [(0,)])
 
     def test_a_copy_that_fails_at_last_leaves_nothing_behind(self):
         self.make(self.path)

@@ -141,11 +141,8 @@ def test_operators_see_how_much_there_is(api, admin):
     api.create(link(group["scalingPolicies"][0]) + "webhooks", *[{"name": "hook"}] * 3)
     for path in ("/metrics", "/metrics/"):
         listed = admin("GET", path).document["metrics"]
-        assert {each["id"]: each["value"] for each in listed} == {
-            "otter.metrics.groups": 1,
-            "otter.metrics.policies": 2,
-            "otter.metrics.webhooks": 3,
-        }
+        counted = {each["id"]: each["value"] for each in listed}
+        assert [counted[f"otter.metrics.{name}"] for name in ("groups", "policies", "webhooks")] == [1, 2, 3]
         assert all(isinstance(each["time"], int) for each in listed)
 
 
