@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 from pyrsistent import pmap, pvector
+from twisted.logger import Logger
 
 from otter.convergence.execute import Outcome, Verdict
 from otter.convergence.scope import Work, over_if_blocked
@@ -23,6 +24,7 @@ from otter.planning.servers import Ties, sort_servers, ties_of
 from otter.planning.steps import ConvergeLater, Tell
 from otter.planning.world import Desired, Observed, Ticket, Timeouts, desired_of, host_of
 
+log = Logger()
 MOST_ATTEMPTS = 4
 """Servers that one launch may take, if they break while they are made."""
 STAYING = (Kind.LAUNCH, Kind.PLACE)
@@ -37,11 +39,17 @@ class JobsOnly:
     def work_on(self, group: Group, observed: Observed, tickets: Sequence[Ticket], timeouts: Timeouts) -> Work:
         sight = Sight(desired_of(group, observed.at), observed, group.roster, timeouts, self.owner)
         before = group.roster.jobs
+        self.tell_of_others(group, before)
         jobs = [after for job in before.by_key.values() for after in resumed(job, sight)]
         if before.generation == group.state.generation:
             return work_of(jobs, before.generation, tickets, sight)
         jobs, all_of_them = taken_on(jobs, tickets, sight)
         return work_of(jobs, group.state.generation if all_of_them else 0, tickets, sight)
+
+    def tell_of_others(self, group: Group, jobs: Jobs) -> None:
+        inherited = [job.key for job in jobs.by_key.values() if job.owner != self.owner]
+        if inherited:
+            log.info("jobs-resumed", tenant=group.id.tenant, group=group.id.group, jobs=inherited)
 
     def concluded(self, group: Group, work: Work, outcome: Outcome) -> tuple[Jobs, Outcome]:
         """When nothing can be done for launches any more, they are undone; a server on its way out goes to the end of it."""
