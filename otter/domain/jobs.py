@@ -12,7 +12,7 @@ class Kind(Enum):
     PLACE = "PLACE"
     """The same for a server that is active already; it stays in any case."""
     DELETE = "DELETE"
-    """A server's way out, until nothing is left of it."""
+    """A server's way out, until nothing is left of it, or Nova has been at it for long enough."""
 
 
 @frozen
@@ -22,7 +22,7 @@ class Job:
 
     :ivar id: of the create that the server comes from; of the server, if it is known by nothing else.
     :ivar owner: which start of which process works on it.
-    :ivar deadline: when a launch is given up, or a server deleted although a load balancer holds it (epoch seconds).
+    :ivar deadline: when a launch is given up, or a server that Nova says it is deleting not watched any longer (epoch seconds).
     :ivar server_id: None as long as there is none.
     :ivar attempt: how many servers this one took so far, itself included.
     :ivar why: the launch has failed; a sentence for the owner, who is told until the next request. "" if it has not.

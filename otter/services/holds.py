@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from otter.domain.hold import Hold
 from otter.store.interface import IStore
@@ -27,6 +28,7 @@ class Holds(Service):
     forced: bool = False
     interval: float = 1.0
     _stored: Hold | None = field(init=False, default=None)
+    _unread: bool = field(init=False, default=False)
     _reading: LoopingCall = field(init=False)
 
     @property
@@ -50,10 +52,16 @@ class Holds(Service):
         self._reading.stop()
 
     def _read_again(self) -> Deferred:
-        return ensureDeferred(self._read()).addErrback(lambda failure: log.failure("hold-not-read", failure))
+        return ensureDeferred(self._read()).addErrback(self._told_once)
+
+    def _told_once(self, failure: Failure) -> None:
+        if not self._unread:
+            log.failure("hold-not-read", failure)
+        self._unread = True
 
     async def _read(self) -> None:
         stored = await self.store.held()
+        self._unread = False
         if stored == self._stored:
             return
         before, self._stored = self._stored, stored

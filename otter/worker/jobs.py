@@ -110,10 +110,18 @@ class Sight:
         return server.state is ServerState.ACTIVE and everywhere
 
     def is_away(self, server: Server) -> bool:
-        """Whether nothing is left to be done about it. If all are to go, they are waited for."""
-        if server.state is ServerState.DELETING and self.desired.going:
-            return False
-        return server.state in (ServerState.DELETING, ServerState.GONE) and not self._ties.hold(server)
+        """Whether there is nothing left of it, neither in Nova nor on a load balancer."""
+        return server.state is ServerState.GONE and not self._ties.hold(server)
+
+    def is_believed_away(self, server: Server, job: Job) -> bool:
+        """Nova may forget what it was told to delete. It is watched until it is gone, but not for ever, if others may stay."""
+        patient = self.desired.going or self.observed.at < job.deadline
+        return server.state is ServerState.DELETING and not self._ties.hold(server) and not patient
+
+    def is_overdue(self, job: Job, server: Server) -> bool:
+        """Whether it took too long. The planner goes by when the server was seen first, which another engine may have seen."""
+        built = server.state is not ServerState.BUILD or self.observed.seen_for(server) < self.timeouts.build
+        return not built or self.observed.at >= job.deadline
 
     def launch(self, id: str, **more: Any) -> Job:
         return Job(Kind.LAUNCH, id, self.owner, self.observed.at + self.timeouts.build, **more)
@@ -128,7 +136,7 @@ def resumed(job: Job, sight: Sight) -> Iterator[Job]:
     job, server = evolve(job, owner=sight.owner), sight.server_of(job)
     match job.kind:
         case Kind.DELETE:
-            if server is not None and not sight.is_away(server):
+            if server is not None and not sight.is_away(server) and not sight.is_believed_away(server, job):
                 yield job
         case Kind.PLACE:
             if server is not None and not sight.is_placed(server):
@@ -172,7 +180,7 @@ def launched(job: Job, server: Server, sight: Sight) -> Iterator[Job]:
             sight.deletion(server.id),
             again(job, "A server went into the state ERROR while it was made", sight),
         )
-    elif sight.observed.at >= job.deadline:
+    elif sight.is_overdue(job, server):
         why = "A server was not in service in time, and was deleted"
         yield from (sight.deletion(server.id), evolve(job, server_id=None, why=why))
     else:
@@ -193,8 +201,9 @@ def taken_on(jobs: Sequence[Job], tickets: Sequence[Ticket], sight: Sight) -> tu
     """
     desired, observed = sight.desired, sight.observed
     fleet = sort_servers(observed, desired.capacity, sight.timeouts.build)
-    going = (server for server in (*fleet.leaving, *fleet.deleting, *fleet.gone) if not sight.is_away(server))
-    leaving = [sight.deletion(server.id) for server in going]
+    being_deleted = {job.id: job for job in jobs if job.kind is Kind.DELETE}
+    going = (server.id for server in (*fleet.leaving, *fleet.deleting, *fleet.gone) if not sight.is_away(server))
+    leaving = [being_deleted.get(id) or sight.deletion(id) for id in going]
     going_on = {job.server_id: job for job in jobs if job.server_id is not None and job.kind in STAYING}
     unplaced = [server for server in (*fleet.serving, *fleet.building) if not sight.is_placed(server)]
     staying = [going_on.get(server.id) or adopted(server, sight) for server in unplaced]
