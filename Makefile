@@ -9,7 +9,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types rows crash-points sim sim-points mutants bench clean
+.PHONY: help setup run cloud serve demo test lint types rows crash-points drill sim sim-points mutants dead-code bench clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -55,6 +55,9 @@ rows: setup ## run what docs/compatibility.md names, and fail for a row that no 
 crash-points: setup ## kill otter at every changing request of the demo's story, before and after
 	@exec $(BIN)/python -m tests.crash_points
 
+drill: setup ## kill otter under load and start it with another engine, again and again; DRILL="--seed 5 --flips 40" and so on
+	@exec $(BIN)/python -m tests.drill $(DRILL)
+
 sim: setup ## otter in a simulated world with faults (docs/simulation.md); SIM="--minutes 10" and so on
 	@exec $(BIN)/python -m tests.sim $(SIM)
 
@@ -69,6 +72,9 @@ sim-points: setup ## disturb each scenario of the simulator at each of its point
 
 mutants: setup .venv-mutants/done ## make otter wrong in hundreds of ways, and see who notices; MUTANTS="--seed 5 --number 20" and so on
 	@exec .venv-mutants/bin/python -m tests.mutants $(MUTANTS)
+
+dead-code: setup ## list what no walk through HTTP reaches, whichever engine runs; DEAD_CODE="--engine cycle" or "--report"
+	@exec $(BIN)/python scripts/dead_code.py $(DEAD_CODE)
 
 bench: setup ## the figures of docs/figures.md, measured here
 	@exec $(BIN)/python -m benchmarks
