@@ -10,7 +10,7 @@ from attrs import define, field
 
 from otter.config import laid_over
 from tests.process.words import BAD_DAY, Cloud
-from tests.rig.otter import Otter
+from tests.rig.otter import Otter, watched
 from tests.rig.processes import REPOSITORY
 
 BIN = REPOSITORY / ".venv/bin"
@@ -66,7 +66,7 @@ def said(command: Sequence[str], **environment: str) -> tuple[int, str]:
         command,
         check=False,
         cwd=REPOSITORY,
-        env={"PATH": "/usr/bin:/bin", **environment},
+        env={"PATH": "/usr/bin:/bin", **watched(environment)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

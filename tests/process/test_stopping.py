@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.process.lives import in_the_foreground
-from tests.process.words import LIST, SILENCE
+from tests.process.words import HALF, LIST, SILENCE
 from tests.rig.processes import HERE, until
 from tests.walks.api import Api, link
 from tests.walks.documents import policy
@@ -56,6 +56,25 @@ def test_it_ends_soon_while_the_cloud_is_silent(lives, how):
         api.create_group(minEntities=1)
     time.sleep(0.5)
     otter.stop(how, within=SOON)
+    assert ended_in_peace(otter)
+
+
+def test_it_ends_soon_in_the_middle_of_an_answer(lives):
+    lives.cloud.words[LIST] = HALF
+    otter = lives.otter(cloud={"timeout": 60}, converger={"resolve_timeout": 120}).start()
+    Api(f"{otter.root}/t1").create_group(minEntities=1)
+    time.sleep(0.5)
+    otter.stop(within=SOON)
+    assert ended_in_peace(otter)
+
+
+def test_it_ends_soon_while_requests_wait_for_their_turn(lives):
+    slow = {"nova": {"reads": {"rate": 0.01, "burst": 2}}}
+    otter = lives.otter(cloud={"throttle": slow}).start()
+    Api(f"{otter.root}/t1").create_group(minEntities=1)
+    until(lambda: "cloud-request-repeated" in otter.last_words(), saying="the third request has to wait")
+    time.sleep(1)
+    otter.stop(within=SOON)
     assert ended_in_peace(otter)
 
 

@@ -12,6 +12,7 @@ otter as its users run it: a twistd process with a configuration file, a store o
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ QUICK: Json = {"region": REGION, "cloud": {"timeout": 5}, "converger": TIMES | P
 
 BOOT: Json = {"imageRef": "", "block_device_mapping": []}
 """From a volume: the ids of Mimic's images are new each time that it starts."""
+WATCH = REPOSITORY / "tests/rig/reached"
+"""On a process's path, it makes the process tell what it reaches; see ``sitecustomize`` there."""
 
 
 class Refused(AssertionError):
@@ -169,10 +172,22 @@ class Otter(Client, Process):
     def root(self) -> str:
         return f"http://{HERE}:{self.port}/v1.0"
 
+    def start(self, within: float = 30.0) -> Process:
+        self.environment = watched(self.environment)
+        return super().start(within)
+
     def restart(self) -> None:
         """Ends it in peace if it still runs, and starts it again."""
         self.stop()
         self.start()
+
+
+def watched(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """For ``make dead-code``, the environment of a process that tells which functions it reaches; else as it is."""
+    if "REACHED" not in os.environ or "REACHED" in environment:
+        return environment
+    folders = [str(WATCH), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "REACHED": os.environ["REACHED"], "PYTHONPATH": os.pathsep.join(folders)}
 
 
 def group_document(

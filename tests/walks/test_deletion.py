@@ -190,6 +190,7 @@ def test_a_deletion_is_finished_after_a_balancer_came_back(soon_fed_up, cloud):
     assert cloud.nodes(lb_id) == []
 
 
+@pytest.mark.healing
 def test_an_account_that_lost_its_balancers_loses_its_group_too(behind, gateway, cloud):
     group = grown(behind, cloud, 2, lb_ids=[cloud.create_balancer()])
     names = [name for name in cloud.urls if name != CLB]

@@ -84,6 +84,7 @@ def test_scenario_20_a_server_gets_its_time_even_if_otter_dies_meanwhile(mortal,
     assert len(born(cloud, group)) == 2
 
 
+@pytest.mark.healing
 def test_scenario_20_other_work_goes_on_and_a_leaving_server_never_comes_back(otter, cloud, lb_id, storm):
     group = draining_group(otter, cloud, 2, lb_id)
     storm()
@@ -143,6 +144,7 @@ def test_a_node_that_gets_no_traffic_needs_no_time(hasty, cloud, lb_id):
     assert [node["condition"] for node in cloud.nodes(lb_id)] == ["ENABLED"]
 
 
+@pytest.mark.healing
 @pytest.mark.parametrize("what", ["ERROR", "gone"])
 def test_a_server_that_does_not_work_needs_no_time(otter, cloud, lb_id, storm, what):
     group = draining_group(otter, cloud, 2, lb_id)
@@ -194,6 +196,7 @@ def test_a_server_without_balancer_needs_no_time(otter, cloud, storm):
     assert time.monotonic() - began < SOON
 
 
+@pytest.mark.healing
 def test_a_server_that_its_owner_marks_is_drained_and_replaced(otter, cloud, lb_id, storm):
     group = draining_group(otter, cloud, 2, lb_id)
     storm()
@@ -231,6 +234,7 @@ def test_a_group_that_gets_smaller_twice_drains_each_server_once(otter, cloud, l
     assert len(cloud.servers(group.id)) == 3
 
 
+@pytest.mark.healing
 def test_others_are_not_drained(otter, cloud, lb_id, storm):
     foreign = cloud.add_node(lb_id, "10.1.1.1", 80)
     neighbours = grown(otter, cloud, 1, lb_ids=[lb_id])

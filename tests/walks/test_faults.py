@@ -24,6 +24,7 @@ SOON = 15.0
 """Seconds in which an owner should have been told of a trouble that lasts."""
 
 
+@pytest.mark.healing
 @pytest.mark.parametrize("fault", NO_LIST, ids=shown)
 def test_a_list_of_servers_that_makes_no_sense_is_reported_and_outlived(otter, cloud, proxy, fault):
     group = grown(otter, cloud, 2)

@@ -31,6 +31,7 @@ SOON = 15.0
 """Seconds in which an owner should have been told of a trouble that lasts."""
 
 
+@pytest.mark.healing
 @pytest.mark.parametrize("fault", NO_LIST, ids=shown)
 def test_nodes_that_cannot_be_read_are_reported_and_outlived(otter, cloud, proxy, fault):
     lb_id = cloud.create_balancer()
@@ -151,6 +152,7 @@ def spoil(cloud, proxy, lb_id, trouble):
     return lambda: cloud.balancer_status(lb_id, "ACTIVE")
 
 
+@pytest.mark.healing
 @pytest.mark.parametrize("trouble", ["deleted", "locked", "in ERROR", "unreadable", "failing", "mute"])
 def test_one_bad_balancer_is_told_once_and_stops_nothing_else(otter, cloud, proxy, trouble):
     bad, good = cloud.create_balancer(), cloud.create_balancer()

@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import pytest
+
 from tests.walks.groups import grown, looked_at, looks
 
 
@@ -9,6 +11,7 @@ def operations(proxy, tenant):
     return [entry["operation"] for entry in proxy.log(tenant)]
 
 
+@pytest.mark.healing
 def test_a_group_that_is_as_it_should_be_changes_nothing(otter, cloud, proxy):
     grown(otter, cloud, 3, lb_ids=[cloud.create_balancer()])
     changes = proxy.changes(cloud.tenant)
@@ -16,6 +19,7 @@ def test_a_group_that_is_as_it_should_be_changes_nothing(otter, cloud, proxy):
     assert proxy.changes(cloud.tenant) == changes == 4
 
 
+@pytest.mark.healing
 def test_a_look_at_a_group_lists_servers_once_and_nothing_else(otter, cloud, proxy):
     grown(otter, cloud, 3)
     before = len(operations(proxy, cloud.tenant))
@@ -23,6 +27,7 @@ def test_a_look_at_a_group_lists_servers_once_and_nothing_else(otter, cloud, pro
     assert set(operations(proxy, cloud.tenant)[before:]) == {"list_servers"}
 
 
+@pytest.mark.healing
 def test_a_look_at_a_group_reads_each_of_its_balancers_once(otter, cloud, proxy):
     ours, [theirs] = [cloud.create_balancer(), cloud.create_balancer()], [cloud.create_balancer()]
     grown(otter, cloud, 3, lb_ids=ours)

@@ -70,6 +70,7 @@ def test_tokens_that_are_always_refused_are_reported_and_outlived(otter, cloud, 
     assert len(born(cloud, group)) == 2
 
 
+@pytest.mark.healing
 def test_a_service_that_is_not_where_the_catalog_says_is_reported_and_outlived(otter, cloud, proxy):
     group = grown(otter, cloud, 2)
     trouble = proxy.add(html(404, "<h1>Not Found</h1>"), tenant=cloud.tenant)
@@ -121,7 +122,10 @@ def test_a_balancer_that_asks_for_time_does_not_stop_servers_being_replaced(hast
 
 
 @pytest.mark.parametrize("code", [413, 429])
-@pytest.mark.parametrize("operation", ["add_nodes", "remove_nodes", "change_node"])
+@pytest.mark.parametrize(
+    "operation",
+    ["remove_nodes", *(pytest.param(each, marks=pytest.mark.healing) for each in ("add_nodes", "change_node"))],
+)
 def test_a_balancer_that_says_when_it_has_time_is_not_asked_before(patient, cloud, proxy, operation, code):
     lb_id = cloud.create_balancer()
     group = grown(patient, cloud, 3, lb_ids=[lb_id])
@@ -147,6 +151,7 @@ def test_a_balancer_that_says_when_it_has_time_is_not_asked_before(patient, clou
     assert repeated["at"] >= when.timestamp() - 0.01
 
 
+@pytest.mark.healing
 def test_a_service_that_does_not_accept_connections_is_reported_and_outlived(otter, cloud, gateway, street, tmp_path):
     group = grown(otter, cloud, 2)
     gateway.process.stop()

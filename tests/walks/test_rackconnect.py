@@ -63,6 +63,7 @@ def test_a_groups_servers_become_members_and_end_as_such(otter, cloud, storm, po
     assert len(born(cloud, group)) == 3
 
 
+@pytest.mark.healing
 def test_a_member_removed_behind_otters_back_comes_back(otter, cloud, storm, pool_id):
     group = placed(otter, cloud, 2, pool(pool_id))
     whole(otter, cloud, group, 2)
@@ -72,6 +73,7 @@ def test_a_member_removed_behind_otters_back_comes_back(otter, cloud, storm, poo
     assert len(born(cloud, group)) == 2
 
 
+@pytest.mark.healing
 def test_a_server_deleted_behind_otters_back_is_no_member_any_more(otter, cloud, storm, pool_id):
     group = placed(otter, cloud, 2, pool(pool_id))
     whole(otter, cloud, group, 2)
@@ -82,6 +84,7 @@ def test_a_server_deleted_behind_otters_back_is_no_member_any_more(otter, cloud,
     pooled_alone(cloud, group)
 
 
+@pytest.mark.healing
 def test_a_pool_and_a_balancer_serve_the_same_group(otter, cloud, storm, pool_id):
     lb_id = cloud.create_balancer()
     storm()
@@ -157,6 +160,7 @@ def test_a_pool_that_is_not_active_for_a_moment_goes_unnoticed(patient, cloud, p
     pooled_alone(cloud, group)
 
 
+@pytest.mark.retrying
 def test_a_server_that_the_pool_cannot_reach_keeps_no_other_out(otter, cloud, proxy, pool_id):
     first(cloud, "build", {"duration": 1.5}, 2)
     group = placed(otter, cloud, 2, pool(pool_id))
@@ -201,6 +205,7 @@ def test_a_pool_that_vanishes_holds_nobody_back(otter, cloud, proxy, pool_id):
     whole(otter, cloud, group, 0)
 
 
+@pytest.mark.healing
 def test_a_pool_that_cannot_be_read_is_told_and_outlived(otter, cloud, proxy, pool_id):
     group = placed(otter, cloud, 2, pool(pool_id))
     whole(otter, cloud, group, 2)

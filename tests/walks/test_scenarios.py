@@ -177,6 +177,7 @@ def test_scenario_06_a_server_that_comes_out_broken_is_replaced(otter, cloud, st
     assert len(born(cloud, group)) == 3
 
 
+@pytest.mark.retrying
 def test_scenario_07_a_build_that_never_ends_is_replaced(otter, cloud):
     first(cloud, "build", {"duration": NEVER})
     group = grown(otter, cloud, 2)
@@ -205,6 +206,7 @@ def test_scenario_08_servers_that_break_are_replaced(hasty, cloud, storm, change
     assert len(born(cloud, group)) == 3 + max(0, size - 1)
 
 
+@pytest.mark.healing
 def test_scenario_08_servers_that_are_shut_off_are_replaced_by_themselves(otter, cloud):
     lb_id = cloud.create_balancer()
     group = grown(otter, cloud, 3, lb_ids=[lb_id])
@@ -259,6 +261,7 @@ def test_scenario_21_a_resumed_group_heals_by_itself(hasty, cloud):
     assert not gone & whole(hasty, cloud, group, 2)
 
 
+@pytest.mark.healing
 def test_scenario_22_a_group_that_nobody_asks_about_heals(otter, cloud):
     group = grown(otter, cloud, 2)
     gone = lost(cloud, group, 2)

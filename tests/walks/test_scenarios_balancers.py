@@ -55,6 +55,7 @@ def test_scenario_14_a_full_balancer_takes_as_many_as_it_can(patient, cloud, sto
     served_alone(cloud, group, lb_id)
 
 
+@pytest.mark.healing
 def test_a_balancer_full_of_others_takes_what_fits_and_loses_nobody(patient, cloud, storm):
     lb_id = cloud.create_balancer()
     others = {f"10.1.1.{number}" for number in range(23)}
@@ -116,6 +117,7 @@ def test_scenario_16_a_group_on_a_deleted_balancer_can_become_empty(patient, clo
     assert [cloud.nodes(other) for other in rest] == [[]] * others
 
 
+@pytest.mark.healing
 def test_a_balancer_marked_as_deleted_is_as_good_as_gone(otter, cloud):
     lb_id = cloud.create_balancer(metadata=LINGERING)
     group = otter.create_group(cloud.tenant, 2, lb_ids=[lb_id])
@@ -176,6 +178,7 @@ def test_scenario_18_servers_without_monitor_do_not_wait_for_those_with_one(pati
         served_alone(cloud, group, lb_id)
 
 
+@pytest.mark.healing
 def test_a_node_that_never_works_is_told_until_it_does(otter, cloud):
     lb_id = cloud.create_balancer()
     cloud.set_health_monitor(lb_id)

@@ -52,6 +52,7 @@ def test_a_list_of_nodes_that_lags_behind_puts_nobody_on_twice(patient, cloud, p
     assert sorted(node["address"] for node in cloud.nodes(lb_id)) == sorted(cloud.addresses(group.id))
 
 
+@pytest.mark.healing
 def test_scenario_19_a_node_removed_behind_otters_back_comes_back(patient, cloud, storm):
     lb_id = cloud.create_balancer()
     group = grown(patient, cloud, 2, lb_ids=[lb_id])
@@ -61,6 +62,7 @@ def test_scenario_19_a_node_removed_behind_otters_back_comes_back(patient, cloud
     assert len(born(cloud, group)) == 2
 
 
+@pytest.mark.healing
 @pytest.mark.parametrize("changes", EDITS, ids=str)
 def test_scenario_19_a_node_changed_behind_otters_back_is_set_right(patient, cloud, storm, changes):
     lb_id, theirs = cloud.create_balancer(), "10.1.1.1"
@@ -75,6 +77,7 @@ def test_scenario_19_a_node_changed_behind_otters_back_is_set_right(patient, clo
     assert wanted[theirs] == before[theirs]
 
 
+@pytest.mark.healing
 def test_scenario_19_a_node_moved_to_a_foreign_balancer_comes_back_and_stays_there_too(patient, cloud, storm):
     lb_id, foreign = cloud.create_balancer(), cloud.create_balancer()
     group = grown(patient, cloud, 2, lb_ids=[lb_id])
@@ -129,6 +132,7 @@ def test_scenario_19_two_groups_share_a_balancer_and_do_not_disturb_each_other(p
     assert {node["port"] for node in cloud.nodes(lb_id)} == {8080}
 
 
+@pytest.mark.healing
 def test_scenario_19_one_server_has_several_ports_of_a_balancer(patient, cloud, storm):
     lb_id = cloud.create_balancer()
     group = placed(patient, cloud, 2, clb(lb_id), clb(lb_id, 8080))

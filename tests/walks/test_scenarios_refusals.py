@@ -61,6 +61,7 @@ def test_scenario_10_a_group_over_quota_grows_when_there_is_room_and_somebody_as
     assert len(born(cloud, group)) == 3
 
 
+@pytest.mark.healing
 def test_scenario_10_what_fits_into_the_quota_is_in_service_and_looked_after(patient, cloud, storm):
     lb_id = cloud.create_balancer()
     trouble = on_creates(cloud, *[OK] * 4, *[NO_QUOTA] * 90)
@@ -89,6 +90,20 @@ def test_a_group_over_quota_gets_smaller_and_is_well(patient, cloud, storm):
     whole(patient, cloud, group, 2)
 
 
+def test_a_refusal_of_networks_is_told_without_its_preamble(patient, cloud, proxy):
+    denied = "403 Forbidden\n\nAccess was denied to this resource.\n\n Networks (11111111) not allowed"
+    trouble = proxy.add(status(403, denied), tenant=cloud.tenant, operation="create_server")
+    group = patient.create_group(cloud.tenant, 2)
+    [message] = sick(patient, group)
+    assert "is invalid: Networks (11111111) not allowed" in message
+    assert "Forbidden" not in message
+    proxy.remove(trouble)
+    converge(patient, group)
+    whole(patient, cloud, group, 2)
+    assert len(born(cloud, group)) == 2
+
+
+@pytest.mark.healing
 def test_a_refusal_that_nobody_asks_about_is_tried_again_by_itself(otter, cloud):
     trouble = cloud.on_create("fail", QUOTA)
     group = otter.create_group(cloud.tenant, 2)

@@ -94,6 +94,7 @@ def test_suspension_is_told_before_pause(api, group, suspend):
     assert api("POST", link(group) + "policies/none/execute").refusal == SUSPENDED
 
 
+@pytest.mark.healing
 def test_a_suspended_tenants_servers_are_left_alone_until_it_is_reinstated(governed, cloud, suspend, reinstate):
     group = grown(governed, cloud, 2)
     suspend()
@@ -109,6 +110,17 @@ def test_a_suspended_tenants_servers_are_left_alone_until_it_is_reinstated(gover
     reinstate()
     until(lambda: len(cloud.servers()) == 3, seconds=30)
     until(lambda: governed.state(late.url)["activeCapacity"] == 1, seconds=30)
+    whole(governed, cloud, group, 2)
+
+
+def test_what_a_suspended_tenant_asked_for_comes_true_when_it_is_reinstated(governed, cloud, suspend, reinstate):
+    suspend()
+    group = governed.create_group(cloud.tenant, 2)
+    other = governed.create_group(f"{cloud.tenant}-other")  # who comes after has been looked at long before
+    until(lambda: governed.state(other.url)["converged_generation"] == 1, seconds=30)
+    assert cloud.servers() == []
+    governed.delete(other.url)
+    reinstate()
     whole(governed, cloud, group, 2)
 
 
