@@ -124,7 +124,7 @@ def timed(id: BalancerId, balancer: Balancer, members: Iterable[Server], roster:
 def leaving(roster: Roster, members: Sequence[Server], now: float) -> PMap[str, float]:
     """Since when which servers are on their way out. See Note [Leaving is final]."""
     marked = {s.id: now for s in members if s.marked and s.state in (ServerState.ACTIVE, ServerState.BUILD)}
-    return pmap(marked).update({id: min(since, now) for id, since in roster.leaving.items()})
+    return pmap(marked).update({id: now if since is None else min(since, now) for id, since in roster.leaving.items()})
 
 
 def pending(roster: Roster, now: float, present: Collection[Server]) -> frozenset[str]:

@@ -41,7 +41,9 @@ def before(group: Group, read: Group, creates: Mapping[str, Create], work: Work,
     if overtaken(group, read, work.leaving):
         return group
     now = observed.at
-    going = pmap(dict.fromkeys(work.leaving, now)).update(group.roster.leaving)  # See Note [Leaving is final].
+    # See Note [Leaving is final].
+    begun = {id: since for id, since in group.roster.leaving.items() if since is not None}
+    going = pmap(dict.fromkeys({*work.leaving, *group.roster.leaving}, now) | begun)
     roster = evolve(
         group.roster,
         known=group.roster.known.update({server.id: place_of(server, observed) for server in observed.servers}),

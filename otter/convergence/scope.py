@@ -59,7 +59,15 @@ class PerRequest(Always):
 
 
 def over_if_blocked(group: Group, outcome: Outcome) -> Outcome:
-    """``outcome``, for an engine that waits for the next request when nothing can be done. A group that is to go must go."""
-    if outcome.verdict is Verdict.BLOCKED and group.state.status is not Status.DELETING:
-        return evolve(outcome, verdict=Verdict.OVER)
-    return outcome
+    """
+    ``outcome``, for an engine that waits for the next request when nothing can be done, and looked once more to be sure: what
+    failed as a whole may have come true in part. A group that is to go must go.
+    """
+    if outcome.verdict is not Verdict.BLOCKED or group.state.status is Status.DELETING:
+        return outcome
+    return evolve(outcome, verdict=Verdict.OVER if is_told(group, outcome) else Verdict.AGAIN)
+
+
+def is_told(group: Group, outcome: Outcome) -> bool:
+    """Whether the pass before this one, for the same request, came to the same."""
+    return group.state.tries > 0 and set(outcome.reasons) <= set(group.state.reasons)

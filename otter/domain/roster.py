@@ -74,7 +74,8 @@ class Roster:
     :ivar active: the servers that were in service when the group was last looked at.
     :ivar known: server id -> where it was last seen.
     :ivar creates: create id -> create in flight.
-    :ivar leaving: server id -> since when it is on its way out (epoch seconds).
+    :ivar leaving: server id -> since when it is on its way out (epoch seconds); None until somebody works on that: a server that is
+        taken out while otter is held still gets the time for its connections.
     :ivar released: ids of servers that were let go, and live on without the group.
     :ivar gone: ids of servers for which Nova answered 404 -> when (epoch seconds), as long as listings may be that old.
     :ivar draining: (load balancer, node id) -> since when the node is draining (epoch seconds).
@@ -84,7 +85,7 @@ class Roster:
     active: PVector[Member] = pvector()
     known: PMap[str, Place] = pmap()
     creates: PMap[str, Create] = pmap()
-    leaving: PMap[str, float] = pmap()
+    leaving: PMap[str, float | None] = pmap()
     released: PSet[str] = pset()
     gone: PMap[str, float] = pmap()
     draining: PMap[tuple[BalancerId, str], float] = pmap()

@@ -73,7 +73,7 @@ def evicted(group: Group, server: Server, replace: bool, purge: bool, now: float
     roster = evolve(roster, active=pvector(member for member in roster.active if member.id != server.id))
     if purge:
         place = Place(server.address, server.targets, roster.first_seen(server.id, now))
-        roster = evolve(roster, leaving=roster.leaving.set(server.id, now), known=roster.known.set(server.id, place))
+        roster = evolve(roster, leaving=roster.leaving.set(server.id, None), known=roster.known.set(server.id, place))
     else:
         roster = evolve(roster, released=roster.released.add(server.id), known=roster.known.discard(server.id))
     return evolve(group.asked(desired=desired), roster=roster)

@@ -37,7 +37,8 @@ class JobsOnly:
     owner: int = 0
 
     def work_on(self, group: Group, observed: Observed, tickets: Sequence[Ticket], timeouts: Timeouts) -> Work:
-        sight = Sight(desired_of(group, observed.at), observed, group.roster, timeouts, self.owner)
+        idle = max(0.0, observed.at - (group.state.look_at or observed.at))
+        sight = Sight(desired_of(group, observed.at), observed, group.roster, timeouts, self.owner, idle)
         before = group.roster.jobs
         self.tell_of_others(group, before)
         jobs = [after for job in before.by_key.values() for after in resumed(job, sight)]
@@ -52,40 +53,40 @@ class JobsOnly:
             log.info("jobs-resumed", tenant=group.id.tenant, group=group.id.group, jobs=inherited)
 
     def concluded(self, group: Group, work: Work, outcome: Outcome) -> tuple[Jobs, Outcome]:
-        """
-        When nothing can be done for launches any more, they are undone, after one more look: some of them may have got what they
-        need. A server on its way out goes to the end of it.
-        """
+        """When nothing can be done for launches any more, they are undone; a server on its way out goes to the end of it."""
         jobs = list(work.jobs.by_key.values())
         if outcome.verdict is not Verdict.BLOCKED or any(job.kind is Kind.DELETE for job in jobs):
             return work.jobs, outcome
-        if not any(job.kind is Kind.LAUNCH and job.server_id for job in jobs):
-            return work.jobs, over_if_blocked(group, outcome)
+        final = over_if_blocked(group, outcome)
+        if final.verdict is not Verdict.OVER or not any(job.kind is Kind.LAUNCH and job.server_id for job in jobs):
+            return work.jobs, final
         why = "; ".join(outcome.reasons)
-        less = [each for job in jobs for each in stuck(job, why)]
-        return evolve(work.jobs, by_key=pmap({job.key: job for job in less})), evolve(outcome, verdict=Verdict.AGAIN)
+        undone = [each for job in jobs for each in undoing(job, why)]
+        return evolve(work.jobs, by_key=pmap({job.key: job for job in undone})), evolve(outcome, verdict=Verdict.AGAIN)
 
 
-def stuck(job: Job, why: str) -> Iterator[Job]:
-    """What becomes of a job for which there is nothing to do, because of ``why``."""
-    if job.kind is not Kind.LAUNCH or not job.server_id:
-        yield job
-    elif not job.stuck:
-        yield evolve(job, stuck=True)
-    else:
+def undoing(job: Job, why: str) -> Iterator[Job]:
+    """What is left of a job that came to nothing, because of ``why``."""
+    if job.kind is Kind.LAUNCH and job.server_id:
         yield Job(Kind.DELETE, job.server_id, job.owner, job.deadline, job.server_id)
-        yield evolve(job, server_id=None, why=why)
+        job = evolve(job, server_id=None, why=why)
+    yield job
 
 
 @frozen
 class Sight:
-    """What jobs go by: the group's servers, and where they are."""
+    """
+    What jobs go by: the group's servers, and where they are.
+
+    :ivar idle: seconds since this look was due: otter was held, or did not run.
+    """
 
     desired: Desired
     observed: Observed
     roster: Roster
     timeouts: Timeouts
     owner: int
+    idle: float = 0.0
     _found: Mapping[str, Server] = field(init=False)
     _ties: Ties = field(init=False)
     _nodes: Collection[tuple[Target, str]] = field(init=False)
@@ -129,6 +130,16 @@ class Sight:
         built = server.state is not ServerState.BUILD or self.observed.seen_for(server) < self.timeouts.build
         return not built or self.observed.at >= job.deadline
 
+    def going_on(self, job: Job) -> Job:
+        """The job with this owner. Time in which nobody could work on it does not count, nor what a clock that was wrong made of it."""
+        allowed = {
+            Kind.LAUNCH: self.timeouts.build,
+            Kind.PLACE: self.timeouts.online,
+            Kind.DELETE: self.desired.draining_timeout + self.timeouts.detach,
+        }
+        deadline = min(job.deadline + self.idle, self.observed.at + allowed[job.kind])
+        return evolve(job, owner=self.owner, deadline=deadline)
+
     def launch(self, id: str, **more: Any) -> Job:
         return Job(Kind.LAUNCH, id, self.owner, self.observed.at + self.timeouts.build, **more)
 
@@ -139,7 +150,7 @@ class Sight:
 
 def resumed(job: Job, sight: Sight) -> Iterator[Job]:
     """What becomes of a job that was there already: itself, what undoes it, what replaces it; nothing if it is over."""
-    job, server = evolve(job, owner=sight.owner), sight.server_of(job)
+    job, server = sight.going_on(job), sight.server_of(job)
     match job.kind:
         case Kind.DELETE:
             if server is not None and not sight.is_away(server) and not sight.is_believed_away(server, job):

@@ -47,6 +47,16 @@ class EvictionTests(PassTestCase):
         self.assertEqual(sorted(self.cloud.servers), ["s2", "s5"])
         self.assertEqual(self.cloud.served(), self.cloud.addresses())
 
+    def test_a_server_that_is_purged_while_nobody_works_gets_its_time_all_the_same(self):
+        self.grown(1, draining_timeout=30)
+        self.evict("s1")
+        self.clock.advance(100_000.0)
+        self.passes(2)
+        self.assertIn("s1", self.cloud.servers)
+        self.clock.advance(31.0)
+        self.converge()
+        self.assertNotIn("s1", self.cloud.servers)
+
     def test_without_replacement_the_group_is_smaller(self):
         self.grown(2)
         self.evict("s1", replace=False)

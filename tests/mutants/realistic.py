@@ -115,8 +115,8 @@ MISTAKES = (
     Mistake(
         "leaving begins anew with each pass",
         "otter/convergence/record.py",
-        "pmap(dict.fromkeys(work.leaving, now)).update(group.roster.leaving)",
-        "group.roster.leaving.update(dict.fromkeys(work.leaving, now))",
+        "pmap(dict.fromkeys({*work.leaving, *group.roster.leaving}, now) | begun)",
+        "pmap(dict.fromkeys({*work.leaving, *group.roster.leaving}, now))",
         "The draining time of a server never ends while passes go on.",
     ),
     Mistake(

@@ -55,7 +55,7 @@ class EvictionTests(SynchronousTestCase):
 
     def test_a_purged_server_is_on_its_way_out_and_known(self):
         roster = self.evict("s1").roster
-        self.assertEqual(roster.leaving, ROSTER.leaving.set("s1", 2000.0))
+        self.assertEqual(roster.leaving, ROSTER.leaving.set("s1", None))
         self.assertEqual(roster.known["s1"].address, "10.0.0.1")
         self.assertEqual((roster.active, roster.released), ([], ROSTER.released))
 

@@ -1,6 +1,6 @@
 import json
 
-from attrs import asdict
+from attrs import asdict, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from pyrsistent import pmap, pset, pvector
@@ -8,6 +8,7 @@ from pyrsistent import pmap, pset, pvector
 from otter.cloud.balancers.kinds import KINDS
 from otter.domain.balancers import BalancerId, Target
 from otter.domain.group import GroupState, Refusal, Status
+from otter.domain.jobs import Job, Jobs, Kind
 from otter.domain.roster import Create, Member, Place, Roster
 from otter.store.documents import dump_roster, dump_state, load_roster, load_state
 from tests.contracts.store import REFUSAL, ROSTER
@@ -19,6 +20,9 @@ targets = st.sets(st.builds(Target, balancers, st.integers(1, 65535))).map(pset)
     st.builds(Target, balancers)
 ).map(pset)
 creates = st.builds(Create, names, names, counts, counts, times, times, st.none() | names)
+jobs = st.lists(st.builds(Job, st.sampled_from(Kind), names, counts, times, st.none() | names, counts, why=names)).map(
+    lambda made: pmap({job.key: job for job in made})
+)
 rosters = st.builds(
     Roster,
     active=st.lists(st.builds(Member, names, st.lists(st.dictionaries(names, names, max_size=2)).map(pvector))).map(
@@ -26,9 +30,10 @@ rosters = st.builds(
     ),
     known=st.dictionaries(names, st.builds(Place, names, targets)).map(pmap),
     creates=st.lists(creates).map(lambda made: pmap({create.id: create for create in made})),
-    leaving=st.dictionaries(names, times).map(pmap),
+    leaving=st.dictionaries(names, st.none() | times).map(pmap),
     released=st.sets(names).map(pset),
     draining=st.dictionaries(st.tuples(balancers, names), times).map(pmap),
+    jobs=st.builds(Jobs, counts, jobs),
 )
 sentences = st.lists(names).map(pvector)
 states = st.builds(
@@ -82,3 +87,9 @@ def test_a_state_from_before_there_were_refusals_is_read():
     document = json.loads(dump_state(GroupState(desired=3)))
     del document["refusal"]
     assert load_state(json.dumps(document)) == GroupState(desired=3)
+
+
+def test_a_roster_from_before_there_were_jobs_is_read():
+    document = json.loads(dump_roster(ROSTER))
+    del document["jobs"]
+    assert load_roster(json.dumps(document)) == evolve(ROSTER, jobs=Jobs())
