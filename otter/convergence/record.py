@@ -43,7 +43,7 @@ def before(group: Group, read: Group, creates: Mapping[str, Create], work: Work,
     now = observed.at
     # See Note [Leaving is final].
     begun = {id: since for id, since in group.roster.leaving.items() if since is not None}
-    going = pmap(dict.fromkeys({*work.leaving, *group.roster.leaving}, now) | begun)
+    going: PMap[str, float | None] = pmap(dict.fromkeys({*work.leaving, *group.roster.leaving}, now) | begun)
     roster = evolve(
         group.roster,
         known=group.roster.known.update({server.id: place_of(server, observed) for server in observed.servers}),

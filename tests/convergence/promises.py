@@ -92,7 +92,8 @@ def check_delete(story: Any, server_id: str) -> None:
     if not is_somebodys(story, server_id):
         return
     patience = story.at_first.launch.draining_timeout + story.run_pass.rules.timeouts.detach
-    if story.clock.seconds() - story.group().roster.leaving[server_id] >= patience:
+    since = story.group().roster.leaving[server_id]
+    if since is not None and story.clock.seconds() - since >= patience:
         return
     assert story.cloud.status in CLOSED or address_of(server_id) not in story.cloud.served(), "nodes first"
     assert server_id not in story.cloud.members, "nodes first"
@@ -165,13 +166,15 @@ def check_end(story: Any) -> None:
     if story.ended:
         return
     state, roster = story.group().state, story.group().roster
-    assert len(ours) == state.desired
+    failed = [job for job in roster.jobs.by_key.values() if job.why]
+    assert len(ours) == state.desired - len(failed)
     assert set(roster.known) - set(roster.gone) == ours
     assert set(roster.leaving) <= set(roster.gone)
     assert (dict(roster.creates), dict(roster.draining)) == ({}, {})
     assert roster.released <= story.let_go.keys()
     lacking = {server_id for server_id in ours if not is_served(story, server_id)}
-    if lacking:
+    assert {job.server_id for job in roster.jobs.by_key.values() if not job.why} <= lacking
+    if lacking or failed:
         assert story.cloud.status == GONE
         assert list(state.reasons) == ["Cloud Load Balancer does not exist: 7"]
     else:

@@ -14,6 +14,7 @@ from otter.cloud.errors import ApiError, Unreachable
 from otter.cloud.nova import theirs
 from otter.cloud.request import CloudRequest
 from otter.convergence.iterate import Pass
+from otter.convergence.scope import Always, IScope
 from otter.domain.errors import OtterError
 from otter.domain.group import Group
 from otter.domain.limits import Limits
@@ -120,6 +121,7 @@ class NobodyToTell(IEngine):
 @define
 class Story:
     """
+    :ivar scope_of: from which start of which process it is, to the engine's scope.
     :ivar most: the highest capacity that was ever wanted.
     :ivar patient: no create was ever given up. What is given up may turn up all the same, as one too many.
     :ivar let_go: server id -> what metadata it is to have.
@@ -136,6 +138,7 @@ class Story:
 
     launch: str
     desired: int
+    scope_of: Callable[[int], IScope] = lambda epoch: Always()
     clock: Clock = field(init=False, factory=Clock)
     cloud: Meddled = field(init=False, factory=Meddled)
     store: SQLiteStore = field(init=False, factory=lambda: SQLiteStore(Inline()))
@@ -171,14 +174,16 @@ class Story:
 
     def begin_process(self) -> None:
         numbers = self._numbers
+        epoch = next(numbers)
         self.run_pass = Pass(
             self.store,
             self.cloud,
             self.clock,
-            epoch=next(numbers),
+            epoch=epoch,
             monotonic=self.clock.seconds,
             random=Even(next(numbers)),
             new_id=lambda: f"create-{next(numbers)}",
+            scope=self.scope_of(epoch),
         )
 
     def group(self) -> Group:
@@ -377,6 +382,9 @@ class Story:
             self.time_goes_by()
             changes = len(self.cloud.changes)
             group = self.one_pass()
+            if group is not None and group.state.due is None and group.state.reasons and self.cloud.status != GONE:
+                self.ask("resume")  # engines that do not heal have given up: whoever is told why asks again
+                continue
             if group is None or group.state.due is None:
                 break
             quiet = quiet + 1 if len(self.cloud.changes) == changes else 0
@@ -399,7 +407,12 @@ class Story:
         self._probed = set(self.cloud.nodes)
 
 
-def tell_story(launch: str, desired: int, events: Iterable[tuple[int | None, tuple]]) -> None:
+def tell_story(
+    launch: str,
+    desired: int,
+    events: Iterable[tuple[int | None, tuple]],
+    scope_of: Callable[[int], IScope] = lambda epoch: Always(),
+) -> None:
     """:raises AssertionError: a promise was broken, or a pass met a bug."""
     bugs: list[BaseException] = []
 
@@ -408,7 +421,7 @@ def tell_story(launch: str, desired: int, events: Iterable[tuple[int | None, tup
 
     globalLogPublisher.addObserver(look_for_bugs)
     try:
-        story = Story(launch, desired)
+        story = Story(launch, desired, scope_of)
         for when, event in events:
             story.tell(when, event)
         story.end()

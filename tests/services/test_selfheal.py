@@ -18,8 +18,8 @@ class SelfHealTests(SynchronousTestCase):
         self.marks.subscribe(lambda group_id: self.looks.append((self.clock.seconds(), group_id.group)))
         self.service = SelfHeal(self.store, self.marks, self.clock, interval=30.0)
 
-    def settled_group(self, name, **state):
-        group = a_group(group_id=GroupId("111", name))
+    def settled_group(self, name, tenant="111", **state):
+        group = a_group(group_id=GroupId(tenant, name))
         settled = evolve(group, state=evolve(group.state, converged_generation=1, **state))
         self.successResultOf(ensureDeferred(self.store.create_group(settled, [], 100)))
 
@@ -47,3 +47,11 @@ class SelfHealTests(SynchronousTestCase):
         self.clock.advance(30.0)
         self.assertEqual(self.looks, [(30.0, "late")])
         self.successResultOf(self.service.stopService())
+
+    def test_tenants_whose_engine_does_not_heal_are_left_alone_and_take_no_time(self):
+        self.service.others = frozenset(["111"])
+        self.settled_group("a")
+        for name in "bc":
+            self.settled_group(name, tenant="222")
+        self.run_for(59)
+        self.assertEqual(self.looks, [(0.0, "b"), (15.0, "c"), (30.0, "b"), (45.0, "c")])
