@@ -12,7 +12,7 @@ from pathlib import Path
 from attrs import define, field
 
 from tests.sim.batch import Batch, Failure, Tally, be_quiet, chosen, run_plan
-from tests.sim.plan import CLIMATES, KINDS, Plan, draw_plan, load_plan
+from tests.sim.plan import CLIMATES, ENGINES, FLIPS, KINDS, MIXED, Plan, draw_plan, load_plan
 from tests.sim.run import Result
 
 PAUSE = 5.0
@@ -69,6 +69,10 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=span, metavar="A-B", help="from A to B (default: 0-50, or new ones)")
     parser.add_argument("--seed", type=int, metavar="N", help="this one")
     parser.add_argument("--climate", choices=[*CLIMATES, "all"], default="all", help="all: storm and quiet (default)")
+    engines = (
+        "mixed: one tenant on the worker; flips: one after the other (convergence; with all others, things are held)"
+    )
+    parser.add_argument("--engine", choices=[*ENGINES, MIXED, FLIPS], default="convergence", help=engines)
     parser.add_argument("--minutes", type=float, metavar="N", help="run on with new seeds until the time is over")
     parser.add_argument("--only", type=kinds, default=[], metavar="KIND,...", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--without", type=kinds, default=[], metavar="KIND,...", help="nothing of these kinds happens")
@@ -97,7 +101,7 @@ def plans_of(arguments: argparse.Namespace) -> Iterator[Plan]:
     length = arguments.hours * HOUR if arguments.hours else None
     for seed in seeds_of(arguments):
         for climate in climates:
-            yield chosen(draw_plan(seed, climate, length), arguments.only, arguments.without)
+            yield chosen(draw_plan(seed, climate, length, arguments.engine), arguments.only, arguments.without)
 
 
 def seeds_of(arguments: argparse.Namespace) -> Iterator[int]:
@@ -125,10 +129,10 @@ def replay(path: Path) -> int:
 def show_failure(failure: Failure, out: Path) -> None:
     was, result = failure.was, failure.result
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{was.plan.climate}-{was.plan.seed}.json"
+    path = out / f"{was.plan.climate}-{was.plan.engine}-{was.plan.seed}.json"
     path.write_text(result.plan.dump() + "\n")
     path.with_suffix(".txt").write_text("\n".join(result.trace) + "\n")
-    print(f"\n{was.plan.climate} {was.plan.seed}: {was.failure}")
+    print(f"\n{was.plan.climate} {was.plan.seed}, {was.plan.engine}: {was.failure}")
     if result is not was:
         print(f"of {len(was.plan.happenings)} happenings {len(result.plan.happenings)} are enough: {result.failure}")
     print("\n".join(described(result.plan)))

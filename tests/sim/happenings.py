@@ -17,6 +17,7 @@ from otter.domain.errors import OtterError, StoreUnavailable, UpstreamUnavailabl
 from otter.domain.group import GroupId
 from otter.domain.webhook import Webhook
 from otter.rest.app import Operations
+from otter.store.sqlite import holds
 from tests.sim.network import Fault
 from tests.sim.plan import GroupPlan, Happening
 from tests.sim.simulation import Simulation, balancer_of
@@ -95,6 +96,8 @@ class Users:
     """When anybody last asked for servers that may be refused."""
     asking: int = 0
     """How many go on until they have an answer, or have had enough."""
+    on_answer: list[Callable[[str, Any], None]] = field(factory=list)
+    """Told what was asked for, and what came of it."""
 
     def begin(self, request: Coroutine) -> Deferred:
         self.asking += 1
@@ -115,7 +118,10 @@ class Users:
         def tell(result: Any) -> None:
             if not outcome.called:
                 self.count(what, type(result.value).__name__ if isinstance(result, Failure) else "done")
-                outcome.callback(result.value if isinstance(result, Failure) else result)
+                answer = result.value if isinstance(result, Failure) else result
+                for listener in self.on_answer:
+                    listener(what, answer)
+                outcome.callback(answer)
 
         ensureDeferred(request(process.operations)).addBoth(tell)
         self.simulation.time.later(seconds, lambda: outcome.called or outcome.callback(StoreUnavailable("no answer")))
@@ -231,8 +237,8 @@ class Users:
         answer = await self._ask_of(
             which, "relaunch", lambda it, group_id: it.groups.replace_launch(group_id, document)
         )
-        if isinstance(answer, UpstreamUnavailable):
-            group.invalid = before
+        if isinstance(answer, UpstreamUnavailable | StoreUnavailable):
+            group.invalid = group.invalid or before
 
     async def pause(self, which: int) -> None:
         await self._ask_of(which, "pause", lambda it, group_id: it.groups.pause(group_id))
@@ -242,6 +248,14 @@ class Users:
 
     async def converge(self, which: int) -> None:
         await self._ask_of(which, "converge", lambda it, group_id: it.groups.converge(group_id))
+
+    async def insist(self, group_id: GroupId, times: int, seconds: float, problem_of: Callable[[GroupId], str]) -> None:
+        """Ask for a look, and again after some time, as long as there is a problem. What is well is left alone."""
+        for _ in range(times):
+            await self._pause(seconds)
+            if not problem_of(group_id):
+                return
+            await self.ask("converge", lambda it: it.groups.converge(group_id))
 
     async def delete(self, which: int) -> None:
         group = self.groups[which]
@@ -318,6 +332,10 @@ class Hands:
     """How each trouble that there is at this moment is ended."""
     last: float = 0.0
     """When anything of this was last the matter."""
+    held: dict[str, float] = field(factory=dict)
+    """Tenants that are held, or "" for everything, and since when."""
+    blind_until: float = 0.0
+    """Until when the process may not know what is held."""
 
     def happen(self, happening: Happening) -> None:
         self.simulation.trace.add(self.simulation.time.now, f"* {happening.what} {happening.details}")
@@ -466,6 +484,8 @@ class Hands:
         fault = StoreFault(kind, chance)
         self.simulation.disk.faults.append(fault)
         self.for_a_while(seconds, lambda: self.simulation.disk.faults.remove(fault))
+        if kind == "unreadable":
+            self.blind_until = max(self.blind_until, self.simulation.time.now + seconds)
 
     def hints(self, mood: str, seconds: float) -> None:
         self.simulation.hints = mood
@@ -481,8 +501,33 @@ class Hands:
                 simulation.stop()
             case "freeze" if simulation.process is not None:
                 simulation.process.clock.freeze(amount)
+                self.blind_until = max(self.blind_until, simulation.time.now + amount)
             case "clock":
                 simulation.set_clock(amount)
+
+    def flip(self, engine: str, verb: str, amount: int) -> None:
+        """The process ends, and the next one has another engine."""
+        self.simulation.engine = engine
+        self.process(verb, amount)
+
+    def hold(self, tenant: str, seconds: float) -> None:
+        """As operators do it, from another process. :param tenant: "" for all."""
+        execute = self.simulation._connection.execute
+        if tenant in self.held:
+            return
+        holds.hold(execute, tenant or None)
+        self.held[tenant] = self.simulation.time.now
+
+        def release() -> None:
+            del self.held[tenant]
+            holds.release(execute, tenant or None)
+
+        self.for_a_while(seconds, release)
+
+    def held_since(self, tenant: str) -> float:
+        """Since when the process knows that the tenant is held (seconds since 1970); ``inf`` if it is not."""
+        since = min(self.held.get(tenant, inf), self.held.get("", inf))
+        return max(since, self.blind_until)
 
 
 def nth(some: Sequence, number: int) -> Any:

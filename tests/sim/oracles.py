@@ -1,6 +1,7 @@
 """What must be true of the world: at every change that otter makes, from time to time, and in the end."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from attrs import define, field
 
@@ -9,7 +10,7 @@ from otter.convergence.record import OLDEST_LIST
 from otter.domain.balancers import Target
 from otter.domain.group import Group, GroupId, Status
 from tests.sim.happenings import Asked, Hands, Owned, Users, servers_of
-from tests.sim.plan import BALANCERS, TENANTS
+from tests.sim.plan import BALANCERS, CLIMATES, MIXED, TENANTS
 from tests.sim.simulation import Simulation, balancer_of
 from tests.sim.world.answers import Ask
 from tests.sim.world.clb import Balancer, Node
@@ -19,6 +20,10 @@ from tests.sim.world.rackconnect import Pool
 WORKS = ("ACTIVE", "BUILD")
 LONGEST_LEAVING = 300.0
 """Seconds that a server may be on its way out: what was decided then is done now."""
+HELD = "change nothing for now"
+"""What only those may read who look at a group's troubles."""
+SEEN_WITHIN = 2.0
+"""Looks at what is held after which a process knows that a tenant is; in a storm there is one in a second."""
 LATE = 60.0
 """Seconds after which a create that was decided is not on its way any more."""
 CAUSES_LAST = 3600.0
@@ -38,15 +43,19 @@ def require(good: object, promise: str) -> None:
 class Oracles:
     """
     :ivar changes: what requests have changed, in order.
+    :ivar placed: (balancer or pool, address or id of a server) that were brought together at any time.
     """
 
     simulation: Simulation
     users: Users
     hands: Hands
     changes: list[str] = field(factory=list)
+    placed: set[tuple[str, str]] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
         nova, clb, rackconnect = self.simulation.nova, self.simulation.clb, self.simulation.rackconnect
+        self.simulation.on_effect.append(self.sent)
+        self.users.on_answer.append(self.answered)
         nova.on_create.append(self.created)
         nova.on_delete.append(self.deleted)
         nova.on_metadata.append(self.relabelled)
@@ -57,6 +66,23 @@ class Oracles:
         rackconnect.on_remove.append(self.members_removed)
 
     # Of every change
+
+    def sent(self, effect: str) -> None:
+        service, method, *where = effect.split(" ")
+        if service in ("store", "identity") or method == "GET" or where[-1] == "done":
+            return
+        held = self.simulation.time.now - self.hands.held_since(where[0].partition("/")[0])
+        if held > SEEN_WITHIN * CLIMATES[self.simulation.plan.climate].hold_interval:
+            self.require_soon(False, f"nothing is changed for who is held: {effect}")
+
+    def answered(self, what: str, answer: object) -> None:
+        refused = isinstance(answer, Exception) and HELD in str(answer)
+        self.require_soon(not refused, f"what is asked while all is held is accepted; {what}: {answer}")
+
+    def require_soon(self, good: bool, promise: str) -> None:
+        """Of what is heard in the middle of otter, which must not see what is raised."""
+        if not good:
+            self.simulation.time.later(0.0, partial(require, good, promise))
 
     def created(self, ask: Ask, server: Server) -> None:
         self.note(f"create {server.id}")
@@ -82,7 +108,7 @@ class Oracles:
         require(server.id in group.roster.leaving, "leaving is written down before anything is done about it")
         owner = self.owner(group.id)
         require(owner is None or server.id not in owner.let_go, "who was let go is left alone")
-        asked_for = owner is not None and server.id in owner.evicted
+        asked_for = (owner is not None and server.id in owner.evicted) or self.is_undone(server)
         if server.status == "ACTIVE" and not asked_for and group.state.status is not Status.DELETING:
             began = self.simulation.time.now - LONGEST_LEAVING
             evicted = owner.evicted if owner else set()
@@ -104,6 +130,7 @@ class Oracles:
     def nodes_added(self, ask: Ask, balancer: Balancer, nodes: Sequence[Node]) -> None:
         self.note(f"add nodes to {balancer.id}")
         for node in nodes:
+            self.placed.add((balancer.id, node.address))
             server_id = self.server_at(ask.tenant, node.address) or self.hands.vanished.get(node.address)
             require(server_id, f"nodes lead to servers of groups; {node.address} does not")
             require(server_id not in self.hands.strangers, "nodes do not lead to other people's servers")
@@ -121,6 +148,7 @@ class Oracles:
 
     def members_added(self, ask: Ask, pool: Pool, servers: Sequence[str]) -> None:
         self.note(f"add members to {pool.id}")
+        self.placed |= {(pool.id, server_id) for server_id in servers}
         require(not set(servers) & self.hands.strangers, "other people's servers are no members by otter's doing")
 
     def members_removed(self, ask: Ask, pool: Pool, servers: Sequence[str]) -> None:
@@ -138,10 +166,10 @@ class Oracles:
     # From time to time
 
     def look(self) -> None:
-        """Quick enough to be asked often."""
+        """Quick enough to be asked often. Where nothing heals by itself, an error lasts until its owner asks for something."""
         now = self.simulation.time.now
         for group in self.simulation.stored_groups().values():
-            if group.state.status is Status.ERROR:
+            if group.state.status is Status.ERROR and self.simulation.heals(group.id.tenant):
                 last = max(CAUSES_LAST, 2 * self.simulation.config.selfheal.interval)
                 since, owner = now - max(self.hands.last, self.users.last), self.owner(group.id)
                 has_cause = since < last or (owner is not None and owner.invalid)
@@ -153,12 +181,18 @@ class Oracles:
     def unsettled(self) -> str:
         """Why the world is not yet as it was asked for; "" if it is."""
         for group in self.simulation.stored_groups().values():
-            for problem in (self.wrong_with(group), self.wrong_behind_balancers(group)):
-                if problem:
-                    return f"{group.id.group}: {problem}"
+            if problem := self.wrong_with(group) or self.wrong_behind_balancers(group):
+                return f"{group.id.group}: {problem}"
         if self.simulation.has_events_to_come():
             return "a schedule is still to come"
         return self.left_behind()
+
+    def problem_of(self, group_id: GroupId) -> str:
+        """What another look at a group could mend; "" if it is as it should be, or is on its way out."""
+        group = self.simulation.group(group_id)
+        if group is None or group.state.status is Status.DELETING:
+            return ""
+        return self.wrong_with(group) or self.wrong_behind_balancers(group) or self.left_behind()
 
     def wrong_with(self, group: Group) -> str:
         state, roster = group.state, group.roster
@@ -173,11 +207,18 @@ class Oracles:
             return f"it has {len(members)} servers, and should have {state.desired}"
         if broken := [server.id for server in members if server.status != "ACTIVE" or server.is_going]:
             return f"it counts servers that do not work: {broken}"
-        if roster.creates or set(roster.leaving) - set(roster.gone) or roster.draining:
+        if any(self.in_hand(group)):
             return f"it has something in hand: {roster.creates} {roster.leaving} {roster.draining}"
         if {member.id for member in roster.active} != {server.id for server in members}:
             return "it shows other servers than it has"
         return ""
+
+    def in_hand(self, group: Group) -> tuple[int, int, int]:
+        """How many creates, servers on their way out, and draining nodes. Who does not heal may not have seen the end of a server."""
+        roster, heals = group.roster, self.simulation.heals(group.id.tenant)
+        there = self.simulation.nova.server
+        leaving = [id for id in roster.leaving if id not in roster.gone and (heals or there(id))]
+        return len(roster.creates), len(leaving), len(roster.draining)
 
     def wrong_behind_balancers(self, group: Group) -> str:
         for server in self.members(group.id):
@@ -251,6 +292,12 @@ class Oracles:
 
     # Who is who
 
+    def is_undone(self, server: Server) -> bool:
+        """Whether it may be a launch that the worker gave up: the server works, and yet it never was wherever it belongs."""
+        names = (server.address, server.id)
+        everywhere = all(any((id, name) in self.placed for name in names) for id in targets_of(server))
+        return bool(self.simulation.had & {"worker", MIXED}) and not everywhere
+
     def group_of(self, tenant: str, server: Server) -> Group | None:
         return self.simulation.group(GroupId(tenant, server.metadata.get(GROUP_KEY, "")))
 
@@ -281,11 +328,13 @@ class Oracles:
         """Servers that otter could know of, and that count."""
         roster = group.roster
         gone = {*roster.leaving, *roster.released}
+        now = self.simulation.time.now + self.simulation.ahead
+        believed = {id for id, create in roster.creates.items() if create.resolve_by >= now}
         return [
             server.id
             for server in servers_of(self.simulation, group.id)
             if server.status in WORKS and not server.is_going and server.id not in gone
-            if server.id in roster.known or server.metadata.get(CREATE_KEY) in roster.creates
+            if server.id in roster.known or server.metadata.get(CREATE_KEY) in believed
         ]
 
     def members(self, group_id: GroupId) -> list[Server]:

@@ -14,6 +14,11 @@ TENANTS = ("acme", "bolt")
 BALANCERS = ("7", "8")
 """Cloud Load Balancers that each tenant has; and there is one RackConnect pool."""
 DAY = 86400.0
+ENGINES = ("convergence", "cycle", "worker")
+MIXED = "mixed"
+"""Convergence, and the last of ``TENANTS`` on the worker."""
+FLIPS = "flips"
+"""In place of an engine: one after the other."""
 
 
 @frozen
@@ -47,6 +52,7 @@ class Plan:
     :ivar seed: of all chance that is not written down here, such as how long an answer takes.
     :ivar climate: "storm", "quiet" or "calm"; see ``CLIMATES``.
     :ivar length: seconds until all faults are over.
+    :ivar engine: of ``ENGINES``, or ``MIXED``: the one that the first process has.
     """
 
     seed: int
@@ -54,6 +60,7 @@ class Plan:
     length: float
     groups: tuple[GroupPlan, ...]
     happenings: tuple[Happening, ...] = field(repr=False)
+    engine: str = "convergence"
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
@@ -83,13 +90,14 @@ class Climate:
     How much happens, and how fast otter looks.
 
     :ivar length: seconds. :ivar groups: how many. :ivar gap: seconds between two happenings, on average.
-    :ivar config: laid over otter's own defaults.
+    :ivar config: laid over otter's own defaults. :ivar hold_interval: see ``Holds``.
     """
 
     length: float
     groups: int
     gap: float
     config: dict[str, Any]
+    hold_interval: float = 1.0
 
 
 CLIMATES = {
@@ -124,6 +132,7 @@ CLIMATES = {
             "scheduler": {"interval": 3600},
             "identity": {"cache_ttl": 600},
         },
+        hold_interval=3600.0,
     ),
     "calm": Climate(
         length=400.0,
@@ -147,15 +156,41 @@ CLIMATES = {
 FAULTS_LAST = {"storm": (5.0, 240.0), "quiet": (60.0, DAY / 2), "calm": (5.0, 60.0)}
 
 
-def draw_plan(seed: int, climate: str, length: float | None = None) -> Plan:
-    """The same for the same seed. :param length: seconds, if not the climate's."""
+def draw_plan(seed: int, climate: str, length: float | None = None, engine: str = "convergence") -> Plan:
+    """
+    The same for the same seed.
+
+    :param length: seconds, if not the climate's.
+    :param engine: of ``ENGINES``, or ``MIXED``, or ``FLIPS``. Whichever it is, the same happens; but only with convergence nothing is held.
+    """
     random, weather = Random(f"plan {seed}"), CLIMATES[climate]
     length = length or weather.length
     groups = tuple(draw_group(random) for _ in range(weather.groups))
     happenings, at = [], 0.0
     while (at := at + random.expovariate(1 / weather.gap)) < length * 0.9:
         happenings.append(Happening(round(at, 3), *draw_happening(random, climate, groups)))
-    return Plan(seed, climate, length, groups, tuple(happenings))
+    if engine == "convergence":
+        return Plan(seed, climate, length, groups, tuple(happenings))
+    random = Random(f"engines {seed}")
+    first = random.choice([*ENGINES, MIXED]) if engine == FLIPS else engine
+    happenings += draw_apart(random, climate, length, "hold")
+    happenings += draw_apart(random, climate, length, "flip") if engine == FLIPS else []
+    return Plan(seed, climate, length, groups, tuple(sorted(happenings, key=lambda each: each.at)), first)
+
+
+def draw_apart(random: Random, climate: str, length: float, kind: str) -> list[Happening]:
+    """All that happens of one of those ``KINDS`` that are not drawn with the others, lest seeds mean something else."""
+    happenings, at, rate = [], 0.0, 1 / (APART[kind] * CLIMATES[climate].gap)
+    while (at := at + random.expovariate(rate)) < length * 0.9:
+        happenings.append(Happening(round(at, 3), kind, draw_details(random, climate, kind)))
+    return happenings
+
+
+def draw_details(random: Random, climate: str, kind: str) -> tuple:
+    if kind == "hold":
+        return random.choice(["", *TENANTS]), round(random.uniform(*FAULTS_LAST[climate]), 1)
+    verb = random.choice(["die", "die", "restart"])
+    return random.choice([*ENGINES, MIXED]), verb, random.randrange(60) if verb == "die" else 0
 
 
 def draw_group(random: Random) -> GroupPlan:
@@ -256,8 +291,12 @@ KINDS = {
     "store": 2,
     "hints": 1,
     "process": 3,
+    "flip": 0,
+    "hold": 0,
 }
 """How often what happens, compared with each other."""
+APART = {"hold": 12.0, "flip": 6.0}
+"""After how many other happenings there is one of these, on average."""
 
 
 def draw_request(random: Random, group: int, plan: GroupPlan) -> tuple[str, tuple]:

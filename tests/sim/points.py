@@ -8,6 +8,8 @@ Scenarios that are disturbed once, at each of their points in turn. Whatever the
 A point is the number of something that otter does, and what happens there:
 
 death            the process is killed at that effect (see ``Simulation.effect``), and another one starts 7 s later
+worker to cycle  the same, and the first one has the worker engine, the other one cycle; likewise for all pairs of engines
+in turn          the same from convergence to cycle, and again and again, 25 effects later, to worker and back
 stale 60         that list of servers is as old as so many seconds; likewise *stale 200*
 stale nodes      that list of a balancer's nodes is the one from before the last change
 hint lost        the hint never comes; number 0 stands for all of them. Likewise *hint late*, *hint doubled*, only for all
@@ -23,14 +25,15 @@ that of the scenario with it or without it, and no other. Where it was answered 
 
 import gc
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import product
+from itertools import permutations, product
+from math import inf
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner
 
@@ -41,9 +44,9 @@ from otter.domain.group import Group
 from tests.sim.happenings import Hands, Users
 from tests.sim.network import Fault
 from tests.sim.oracles import require
-from tests.sim.plan import BALANCERS, TENANTS, Happening, Plan
+from tests.sim.plan import BALANCERS, ENGINES, TENANTS, Happening, Plan
 from tests.sim.run import Run
-from tests.sim.scenarios import SCENARIOS
+from tests.sim.scenarios import SCENARIOS, with_engine
 from tests.sim.simulation import Simulation, balancer_of
 from tests.sim.store import StoreFault
 from tests.sim.world.answers import Answer, Ask
@@ -54,7 +57,13 @@ AGES = {"stale 60": 60.0, "stale 200": 200.0}
 NETWORK = ("request lost", "answer lost")
 STORE = {"refused": "refused", "untold": "done but not told"}
 HINTS = {"hint lost": "lost", "hint late": "late", "hint doubled": "doubled"}
+PAIRS = {f"{first} to {then}": (first, then) for first, then in permutations(ENGINES, 2)}
+TURNS = {"in turn": ("convergence", "cycle", "worker") * 2}
+FLIPS: Mapping[str, Sequence[str]] = PAIRS | TURNS
+"""The engines that processes have, one after the other."""
 KINDS = ("death", *AGES, "stale nodes", *HINTS, *STORE, *NETWORK)
+TURN = 25
+"""Effects after which the next one has its turn."""
 SAFE = {"configure", "relaunch", "pause", "resume", "converge"}
 """What is asked again as long as there is no answer: twice is the same as once."""
 LATEST = OLDEST_LIST + 300.0
@@ -179,6 +188,19 @@ class SteadyHands(Hands):
         usual, habits.lag = habits.lag, age
         self.for_a_while(seconds, lambda: setattr(habits, "lag", usual))
 
+    def forget_deletes(self, tenant: str, seconds: float) -> None:
+        """What is to be deleted is not, and afterwards nothing shows that it was to be."""
+        nova, habits = self.simulation.nova, self.simulation.nova.apart(tenant)
+        usual, habits.deletion = habits.deletion, lambda random: inf
+
+        def forget() -> None:
+            habits.deletion = usual
+            for server in nova.servers(tenant):
+                if server.is_going:
+                    nova.keep(server.id)
+
+        self.for_a_while(seconds, forget)
+
     def allow(self, tenant: str, servers: int, seconds: float) -> None:
         habits = self.simulation.nova.apart(tenant)
         usual, habits.quota = habits.quota, servers
@@ -197,16 +219,19 @@ class Disturbed(Run):
     looks: int = 10
     step: float = 10.0
     rests: float = 1.2
+    requests: int = 0
     point: Point | None = None
     reads: Reads = field(init=False)
     labels: list[str] = field(init=False, factory=list)
     hints: int = field(init=False, default=0)
+    engines: deque[str] = field(init=False, factory=deque)
     asked: dict[Happening, list] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         simulation, groups = self.simulation, self.users.groups
         self.users = self.oracles.users = Stubborn(simulation, groups, self.users.capability_of)
+        self.users.on_answer.append(self.oracles.answered)
         self.hands = self.oracles.hands = SteadyHands(simulation, groups, simulation.chance("hands"))
         self.reads = Reads(simulation, self.point)
         network = simulation.network
@@ -217,9 +242,14 @@ class Disturbed(Run):
         simulation.on_effect.append(self.labels.append)
         if self.point is not None:
             self.hands.last = simulation.time.now
+            self.engines = deque(FLIPS.get(self.point.kind, ())[1:])
             disturb(simulation, self.point)
 
     def restart_soon(self) -> None:
+        if self.engines:
+            self.simulation.engine = self.engines.popleft()
+        if self.engines:
+            self.simulation.dies_at = self.simulation.effects + TURN
         self.simulation.time.later(7.0, self.restart)
 
     def happen(self, actor: Any, happening: Happening) -> None:
@@ -244,7 +274,8 @@ class Disturbed(Run):
     def is_met(self, point: Point) -> bool:
         simulation, reads = self.simulation, self.reads
         reached = {
-            "death": simulation.effects if simulation.dies_at is None else 0,
+            **dict.fromkeys(("death", *PAIRS), simulation.effects if simulation.dies_at is None else 0),
+            **dict.fromkeys(TURNS, simulation.effects),
             **dict.fromkeys(AGES, reads.lists),
             "stale nodes": reads.looks,
             **dict.fromkeys(HINTS, simulation.hinted),
@@ -288,7 +319,7 @@ def distinct(deaths: Sequence[Point]) -> list[Point]:
 def disturb(simulation: Simulation, point: Point) -> None:
     """Have it happen; lists are the business of ``Reads``."""
     match point.kind:
-        case "death":
+        case kind if kind == "death" or kind in FLIPS:
             simulation.dies_at = point.number
         case kind if kind in STORE:
             simulation.disk.chosen[point.number] = StoreFault(STORE[kind])
@@ -351,7 +382,7 @@ class Sight:
             "bounds": (config.min_entities, config.max_entities),
             "launch": (len(group.launch.targets), group.launch.draining_timeout),
             "policies": [tuple(row) for row in rows.fetchall()],
-            "in hand": (len(roster.creates), len(roster.leaving), len(roster.draining)),
+            "in hand": self.run.oracles.in_hand(group),
         }
 
     def server(self, server: Server) -> str:
@@ -466,6 +497,16 @@ def points_of(plan: Plan) -> Mapping[str, Sequence[Point]]:
     return quiet.points
 
 
+def flips_of(name: str) -> Mapping[str, Sequence[Point]]:
+    """Where the engine may change, for each of ``FLIPS``: at every death that differs from the others."""
+    deaths = {engine: distinct(points_of(with_engine(name, engine))["death"]) for engine in ENGINES}
+    return {kind: [evolve(death, kind=kind) for death in deaths[engines[0]]] for kind, engines in FLIPS.items()}
+
+
+def plan_of(name: str, point: Point) -> Plan:
+    return with_engine(name, FLIPS[point.kind][0]) if point.kind in FLIPS else SCENARIOS[name]
+
+
 def explained(name: str, point: Point, wrong: str) -> str:
     again = f"python -m tests.sim.points {name!r} {point.kind!r} {point.number}"
     return f"{name}: {point.kind} {point.number} ({point.label}): {wrong}\n    {again}"
@@ -473,7 +514,7 @@ def explained(name: str, point: Point, wrong: str) -> str:
 
 def failures(name: str, points: Sequence[Point]) -> list[str]:
     with unhurried():
-        found = [(point, wrong_at(SCENARIOS[name], point)) for point in points]
+        found = [(point, wrong_at(plan_of(name, point), point)) for point in points]
     return [explained(name, point, wrong) for point, wrong in found if wrong]
 
 
@@ -496,7 +537,7 @@ def run_all(names: Sequence[str]) -> int:
     total = bad = 0
     for name in names:
         counts = []
-        for kind, points in points_of(SCENARIOS[name]).items():
+        for kind, points in {**points_of(SCENARIOS[name]), **flips_of(name)}.items():
             found = failures(name, points)
             for failure in found:
                 print(failure, flush=True)
@@ -509,8 +550,9 @@ def run_all(names: Sequence[str]) -> int:
 
 def run_one(name: str, kind: str, number: int) -> int:
     """With its trace."""
-    plan = SCENARIOS[name]
-    [point] = [point for point in points_of(plan)[kind] if point.number == number]
+    places = {**points_of(SCENARIOS[name]), **flips_of(name)}[kind]
+    [point] = [point for point in places if point.number == number]
+    plan = plan_of(name, point)
     run = Disturbed(plan, point=point)
     result = run.go()
     print(*result.trace, sep="\n")

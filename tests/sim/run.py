@@ -17,6 +17,8 @@ from tests.sim.simulation import KEYS, Simulation
 
 SETTLES_WITHIN = 7200.0
 """Seconds after the last trouble in which everything becomes as it was asked for; or two self-heal sweeps, if they take longer."""
+REQUESTS = 6
+"""How often at most owners ask for a look at a group that does not heal by itself."""
 LOOKS = 200
 """How often the oracles look while a plan runs."""
 YEAR = 365 * 86400.0
@@ -47,6 +49,8 @@ class Run:
     """
     :ivar looks: how often the oracles look while the plan runs. :ivar step: seconds between two looks at what is to settle.
     :ivar rests: intervals of self-heal for which nothing may happen in the end.
+    :ivar requests: see ``REQUESTS``; whoever finds a group that its owner was not told of does not ask less often for that.
+    :ivar patience: seconds between two of them.
     """
 
     plan: Plan
@@ -54,6 +58,8 @@ class Run:
     looks: int = LOOKS
     step: float = 60.0
     rests: float = 3.0
+    requests: int = REQUESTS
+    patience: float = 300.0
     simulation: Simulation = field(init=False)
     users: Users = field(init=False)
     hands: Hands = field(init=False)
@@ -124,6 +130,10 @@ class Run:
         for which, owned in enumerate(self.users.groups):
             if owned.id is not None and not owned.deleted:
                 self.begin(self.mend(which, owned))
+        for group_id in simulation.stored_groups():
+            if not simulation.heals(group_id.tenant):
+                times = self.requests if self.oracles.owner(group_id) else REQUESTS
+                self.begin(self.users.insist(group_id, times, self.patience, self.oracles.problem_of))
         began, problem = simulation.time.now, "nothing was looked at"
         late = max(0.0, simulation.last_event() - began)
         longest = late + max(SETTLES_WITHIN, 2 * simulation.config.selfheal.interval)

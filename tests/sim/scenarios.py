@@ -4,6 +4,8 @@ Short stories without chance, each about one thing that otter does. ``tests.sim.
 Between two happenings there is time enough for a process that died to be started again, and for owners to ask again.
 """
 
+from attrs import evolve
+
 from tests.sim.plan import GroupPlan, Happening, Plan
 
 
@@ -146,11 +148,27 @@ SCENARIOS = {
         (49.0, "network", "request lost", "nova", "changes", "acme", 1.0, 0.0, 2.0),
         (50.0, "execute", 0, "up", "key", 1),
     ),
+    "deletes that Nova forgets": scenario(
+        190.0,
+        (group(0, 9, "7", counted=True),),
+        (50.0, "execute", 0, "two", "key", 1),
+        (90.0, "forget_deletes", "acme", 30.0),
+        (100.0, "execute", 0, "down", "key", 1),
+    ),
     "a quota that is lifted": scenario(
         170.0,
         (group(1, 9, "7"),),
         (49.0, "allow", "acme", 2, 40.0),
         (50.0, "execute", 0, "two", "key", 1),
+    ),
+    "executions while all is held": scenario(
+        190.0,
+        (group(1, 5, "7", draining=30),),
+        (45.0, "hold", "acme", 35.0),
+        (50.0, "execute", 0, "two", "key", 1),
+        (85.0, "execute", 0, "down", "key", 1),
+        (110.0, "hold", "", 30.0),
+        (111.0, "execute", 0, "down", "key", 1),
     ),
     "a health monitor": scenario(
         190.0,
@@ -160,3 +178,22 @@ SCENARIOS = {
         (110.0, "execute", 0, "down", "key", 1),
     ),
 }
+
+HEALING = {
+    "a server vanishes",
+    "a server is broken",
+    "a server loses its metadata",
+    "a node is removed, another edited, a member leaves its pool",
+    "deletes that Nova forgets",
+    "a quota that is lifted",
+}
+"""What goes wrong there is mended only if somebody asks for a look, unless the engine is convergence."""
+
+
+def with_engine(name: str, engine: str) -> Plan:
+    """The scenario in which the first process has this engine. What does not mend by itself, owners ask for."""
+    plan = evolve(SCENARIOS[name], engine=engine)
+    if name not in HEALING:
+        return plan
+    looks = tuple(Happening(plan.length - 60.0, "converge", (which,)) for which in range(len(plan.groups)))
+    return evolve(plan, happenings=(*plan.happenings, *looks))

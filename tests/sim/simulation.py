@@ -6,10 +6,11 @@ from hashlib import sha256
 from random import Random
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.application.service import IService
+from twisted.internet.defer import DeferredList, maybeDeferred
 
-from otter.config import Config, read
+from otter.config import Config, EngineName, read
 from otter.coordination.local import LocalMarks
 from otter.daemon import Outside, furnish, make_cloud
 from otter.domain.group import Group, GroupId
@@ -19,7 +20,7 @@ from otter.services.holds import Holds
 from otter.store.sqlite.database import Inline, connect
 from otter.store.sqlite.store import SQLiteStore
 from tests.sim.network import Client, Network
-from tests.sim.plan import BALANCERS, CLIMATES, TENANTS, Plan
+from tests.sim.plan import BALANCERS, CLIMATES, MIXED, TENANTS, Plan
 from tests.sim.store import Disk, DistantStore
 from tests.sim.time import ProcessClock, Time
 from tests.sim.world.answers import Nature
@@ -88,8 +89,10 @@ class Process:
             service.startService()
 
     def stop(self) -> None:
-        for service in reversed(self.services):
-            service.stopService()
+        """What is held is read until the last pass is over."""
+        holds, *others = self.services
+        over = [maybeDeferred(service.stopService) for service in reversed(others)]
+        DeferredList(over, consumeErrors=True).addBoth(lambda _: holds.stopService())
 
 
 @define(eq=False)
@@ -100,6 +103,7 @@ class Simulation:
     :ivar hints: what becomes of hints at this moment.
     :ivar hinted: how many there have been. :ivar lost_hint: the one that gets lost whatever becomes of others; None for none.
     :ivar ahead: seconds by which the clock of the machine differs from the world's.
+    :ivar engine: see ``Plan``; the next process's, and this one's unless it was changed since. :ivar had: all that processes had.
     """
 
     plan: Plan
@@ -114,6 +118,8 @@ class Simulation:
     on_death: list[Callable[[], None]] = field(factory=list)
     process: Process | None = None
     ahead: float = 0.0
+    engine: str = field(init=False)
+    had: set[str] = field(init=False, factory=set)
     config: Config = field(init=False)
     network: Network = field(init=False)
     disk: Disk = field(init=False)
@@ -133,6 +139,7 @@ class Simulation:
         }
         document["identity"] |= CLIMATES[self.plan.climate].config.get("identity", {})
         self.config = read(Config, document, "")
+        self.engine = self.plan.engine
         nature = Nature(lambda: self.time.now, self.time.later, self.chance("cloud"))
         self.identity = Identity(nature, {name: f"http://sim/{service}" for name, service in CATALOG.items()})
         self.nova = Nova(nature)
@@ -158,13 +165,16 @@ class Simulation:
     def begin_process(self) -> Process:
         """A process on the same disk; otter's own wiring."""
         self._lives += 1
+        self.config = self.next_config
+        self.had.add(self.engine)
         clock = ProcessClock(self.time, self.ahead)
         store = DistantStore(
             SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(clock, what)
         )
         client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
         outside = Outside(clock, clock.timer, client, self.chance(f"process {self._lives}"))
-        holds = Holds(store, clock.timer, self.config.hold)  # type: ignore[arg-type]
+        interval = CLIMATES[self.plan.climate].hold_interval
+        holds = Holds(store, clock.timer, self.config.hold, interval)  # type: ignore[arg-type]
         cloud = make_cloud(self.config, "password", holds, outside)
         hints = Hints(clock, self.next_hint)
         operations, services = furnish(self.config, store, cloud, KEYS, hints, holds, outside)  # type: ignore[arg-type]
@@ -214,6 +224,18 @@ class Simulation:
             self.dies_at = None
             self.die()
         return not clock.dead
+
+    @property
+    def next_config(self) -> Config:
+        """Of a process that begins now."""
+        if self.engine == MIXED:
+            return evolve(self.config, engine=EngineName.CONVERGENCE, worker_tenants=TENANTS[-1:])
+        return evolve(self.config, engine=EngineName(self.engine), worker_tenants=())
+
+    def heals(self, tenant: str) -> bool:
+        """Whether the tenant's groups become well without anybody's asking."""
+        config = self.next_config if self.process is None else self.config
+        return config.engine is EngineName.CONVERGENCE and tenant not in config.worker_tenants
 
     # The truth
 

@@ -9,17 +9,22 @@ from pyrsistent import pset, pvector
 
 from otter.cloud import nova
 from otter.cloud.nova import GROUP_KEY
-from otter.convergence import iterate, record
+from otter.convergence import iterate, record, scope
+from otter.domain.errors import UpstreamUnavailable
 from otter.domain.group import Status
+from otter.domain.jobs import Job
 from otter.domain.roster import Member
 from otter.domain.servers import ServerState
 from otter.operations import policies
+from otter.operations.servers import Servers
 from otter.planning import plan as planning
 from otter.planning import servers
 from otter.planning.steps import ChangeNodes, DeleteServer, RemoveNodes, Step
-from otter.planning.world import Observed
+from otter.planning.world import Observed, Ticket
 from otter.services.converger import Converger
-from tests.sim.plan import DAY, GroupPlan, Happening, Plan
+from otter.services.holds import Holds
+from otter.worker import jobs
+from tests.sim.plan import DAY, ENGINES, GroupPlan, Happening, Plan
 from tests.sim.run import Result, Run
 
 COUNTED = GroupPlan("acme", least=0, most=1000, counted=True, balancers=("7",))
@@ -29,23 +34,29 @@ UP_AND_DOWN = (Happening(50.0, "execute", (0, "two", "id", 1)), Happening(300.0,
 Patch = pytest.MonkeyPatch
 
 
-def live(group: GroupPlan, happenings: Iterable[Happening] = UP_AND_DOWN, length: float = 500.0) -> Result:
-    return Run(Plan(1, "storm", length, (group,), tuple(happenings))).go()
+def live(
+    group: GroupPlan,
+    happenings: Iterable[Happening] = UP_AND_DOWN,
+    length: float = 500.0,
+    engine: str = "convergence",
+) -> Result:
+    return Run(Plan(1, "storm", length, (group,), tuple(happenings), engine)).go()
 
 
 def plan_also(patch: Patch, more: Callable[[Observed], Iterable[Step]]) -> None:
     """Have every pass do ``more``, besides what it should."""
-    plan = iterate.plan
+    plan = scope.plan
 
     def wrong(desired, observed, tickets, timeouts) -> Sequence[Step]:
         return (*plan(desired, observed, tickets, timeouts), *more(observed))
 
-    patch.setattr(iterate, "plan", wrong)
+    patch.setattr(scope, "plan", wrong)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("group", [COUNTED, BOUNDED])
-def test_otter_as_it_is_breaks_no_promise(group: GroupPlan) -> None:
-    result = live(group)
+def test_otter_as_it_is_breaks_no_promise(group: GroupPlan, engine: str) -> None:
+    result = live(group, engine=engine)
     assert result.failure == ""
     assert result.requests > 0
 
@@ -102,9 +113,20 @@ def test_a_victim_below_the_least_is_noticed(monkeypatch: Patch) -> None:
         all_work = all(server.state is ServerState.ACTIVE for server in observed.servers)
         return sort_servers(observed, capacity - all_work, timeout)
 
-    for module in (planning, iterate):
+    for module in (planning, iterate, scope):
         monkeypatch.setattr(module, "sort_servers", one_less_once_all_work)
     assert "a working server was deleted, and 1 of at least 2 are left" in live(BOUNDED, []).failure
+
+
+def test_a_second_fleet_after_a_flip_is_noticed(monkeypatch: Patch) -> None:
+    taken_on = jobs.taken_on
+
+    def blind(old: Sequence[Job], tickets: Sequence[Ticket], sight: jobs.Sight) -> tuple[list[Job], bool]:
+        return taken_on(old, tickets, evolve(sight, observed=evolve(sight.observed, servers=pvector())))
+
+    monkeypatch.setattr(jobs, "taken_on", blind)
+    flip = [Happening(100.0, "flip", ("worker", "restart", 0)), Happening(200.0, "converge", (0,))]
+    assert "never more than 2 servers, and there are 3" in live(BOUNDED, flip).failure
 
 
 # 3: no untagged server, nobody else's
@@ -255,18 +277,39 @@ def test_an_error_that_outlives_its_cause_is_noticed(monkeypatch: Patch) -> None
     assert "an error has a cause" in live(COUNTED, (*UP_AND_DOWN, no_servers(40.0)), length=DAY).failure
 
 
-# 8: the same seed, the same life
+# 8: who is held is left alone
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("who", ["", "acme"])
+def test_a_change_for_who_is_held_is_noticed(monkeypatch: Patch, who: str, engine: str) -> None:
+    happenings = [Happening(40.0, "hold", (who, 200.0)), Happening(50.0, "execute", (0, "two", "id", 1))]
+    assert live(COUNTED, happenings, engine=engine).failure == ""
+    monkeypatch.setattr(Holds, "covers", lambda *_: False)
+    assert "nothing is changed for who is held: nova POST acme" in live(COUNTED, happenings, engine=engine).failure
+
+
+def test_a_request_that_is_refused_because_of_a_hold_is_noticed(monkeypatch: Patch) -> None:
+    async def refuse(*_: object) -> None:
+        raise UpstreamUnavailable("The request was not sent, because otter's operators have it change nothing for now")
+
+    monkeypatch.setattr(Servers, "_member", refuse)
+    happenings = [*UP_AND_DOWN, Happening(200.0, "hold", ("", 90.0)), Happening(210.0, "evict", (0, 0, True, True))]
+    assert "what is asked while all is held is accepted" in live(COUNTED, happenings).failure
+
+
+# 9: the same seed, the same life
 
 
 def test_what_outlives_a_run_shows_in_its_digest(monkeypatch: Patch) -> None:
-    plan, calls = iterate.plan, count()
+    plan, calls = scope.plan, count()
     assert live(COUNTED).digest == live(COUNTED).digest
 
     def moody(*arguments) -> Sequence[Step]:
         steps = plan(*arguments)
         return () if next(calls) == 2 else steps
 
-    monkeypatch.setattr(iterate, "plan", moody)
+    monkeypatch.setattr(scope, "plan", moody)
     assert live(COUNTED).digest != live(COUNTED).digest
 
 

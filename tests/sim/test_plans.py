@@ -6,15 +6,17 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 
 from tests.sim.batch import chosen, kind_of_happening
-from tests.sim.plan import KINDS, draw_plan, load_plan
+from tests.sim.plan import ENGINES, FLIPS, KINDS, MIXED, GroupPlan, Happening, Plan, draw_plan, load_plan
 from tests.sim.run import Run
 
 STORMS = range(40)
 QUIET_YEARS = range(1000, 1016)
 """Plans of 30 groups, each of which lives for two years and a bit: a thousand years of groups."""
 AT_ONCE = 5
+ENGINE_STORMS = {"worker": range(12), "cycle": range(8), MIXED: range(4), FLIPS: range(20)}
 
 Record = Callable[[str, object], None]
 
@@ -22,6 +24,15 @@ Record = Callable[[str, object], None]
 @pytest.mark.parametrize("first", STORMS[::AT_ONCE])
 def test_a_storm_breaks_no_promise(first: int, record_property: Record) -> None:
     results = [Run(draw_plan(seed, "storm")).go() for seed in range(first, first + AT_ONCE)]
+    record_property("group-years", sum(result.years for result in results))
+    assert {result.plan.seed: result.failure for result in results if result.failure} == {}
+
+
+@pytest.mark.parametrize(
+    ("engine", "first"), [(engine, first) for engine, seeds in ENGINE_STORMS.items() for first in seeds[::4]]
+)
+def test_a_storm_breaks_no_promise_whichever_the_engine(engine: str, first: int, record_property: Record) -> None:
+    results = [Run(draw_plan(seed, "storm", engine=engine)).go() for seed in range(first, first + 4)]
     record_property("group-years", sum(result.years for result in results))
     assert {result.plan.seed: result.failure for result in results if result.failure} == {}
 
@@ -40,6 +51,42 @@ def test_the_same_plan_is_the_same_life_also_when_it_was_written_down(seed: int)
     once, again, read = (Run(each).go() for each in (plan, draw_plan(seed, "storm"), load_plan(plan.dump())))
     assert once.digest == again.digest == read.digest
     assert once.effects > 500
+
+
+def test_flips_are_part_of_a_plan() -> None:
+    plan = draw_plan(2, "storm", engine=FLIPS)
+    flips = [each.details[0] for each in plan.happenings if each.what == "flip"]
+    assert {plan.engine, *flips} == {*ENGINES, MIXED}
+    run, read = Run(plan), Run(load_plan(plan.dump()))
+    assert run.go().digest == read.go().digest
+    assert run.simulation.had == {*ENGINES, MIXED}
+
+
+@pytest.mark.parametrize("engine", ["cycle", "worker"])
+def test_what_does_not_heal_by_itself_waits_for_somebody_to_ask(engine: str) -> None:
+    vanishing = Happening(100.0, "change_server", (0, 0, "vanish"))
+    plan = Plan(1, "storm", 200.0, (GroupPlan("acme", least=2, most=2),), (vanishing,), engine)
+    assert Run(plan).go().failure == ""
+    assert "it has 1 servers, and should have 2" in Run(plan, requests=0).go().failure
+    assert Run(evolve(plan, engine="convergence"), requests=0).go().failure == ""
+
+
+@pytest.mark.parametrize("pause", [("hold", ("", 800.0)), ("process", ("freeze", 800.0))], ids=["hold", "stop"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_was_begun_is_finished_after_a_long_pause(engine: str, pause: tuple) -> None:
+    """It is longer than a launch may take, and nobody asks again."""
+    happenings = (Happening(50.0, "execute", (0, "two", "key", 1)), Happening(52.0, *pause))
+    group = GroupPlan("acme", least=0, most=1000, counted=True, balancers=("7",))
+    run = Run(Plan(1, "storm", 1500.0, (group,), happenings, engine), requests=0)
+    assert run.go().failure == ""
+    assert [change for change in run.oracles.changes if change.startswith("delete")] == []
+
+
+@pytest.mark.parametrize("engine", ["worker", FLIPS])
+def test_whichever_the_engine_the_same_happens_otherwise(engine: str) -> None:
+    plan, other = draw_plan(7, "storm"), draw_plan(7, "storm", engine=engine)
+    assert chosen(other, [], ["flip", "hold"]).happenings == plan.happenings
+    assert chosen(other, ["hold"], []).happenings
 
 
 def test_another_seed_is_another_life() -> None:

@@ -1,13 +1,16 @@
 """
-The points of all scenarios: every death that differs from the others, and of the rest a part, spread evenly.
+The points of all scenarios: every death that differs from the others, and of the rest and of flips a part, spread evenly.
 
 ``make sim-points`` goes through all points there are. Which are here depends on nothing but their number.
 """
 
 import pytest
+from attrs import evolve
 
 from otter.services.converger import Converger
+from otter.worker import jobs
 from tests.sim.points import (
+    FLIPS,
     KINDS,
     Disturbed,
     Point,
@@ -16,10 +19,13 @@ from tests.sim.points import (
     differences,
     distinct,
     failures,
+    flips_of,
+    plan_of,
     points_of,
+    undisturbed,
     wrong_at,
 )
-from tests.sim.scenarios import SCENARIOS
+from tests.sim.scenarios import SCENARIOS, with_engine
 
 DEATHS_APART = 2
 """Tests for each scenario's deaths."""
@@ -30,6 +36,8 @@ REST = {
     "answers": (("request lost", "answer lost"), 20),
 }
 """Kinds, and each how many-th of their points is here."""
+FLIPS_APART = 40
+"""Of all changes of the engine, how many-th are here."""
 NUMBERS = {name: number for number, name in enumerate(SCENARIOS)}
 
 
@@ -48,6 +56,26 @@ def test_a_single_trouble_changes_nothing_in_the_end(name, group):
     assert_all_well(name, points[NUMBERS[name] % min(step, len(points)) :: step])
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_another_engine_after_a_death_changes_nothing_in_the_end(name):
+    flips = [point for points in flips_of(name).values() for point in points]
+    assert_all_well(name, flips[NUMBERS[name] :: FLIPS_APART])
+
+
+@pytest.mark.parametrize("engine", ["cycle", "worker"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_engine_comes_to_the_same_end(name, engine):
+    quiet = undisturbed(with_engine(name, engine))
+    assert quiet.failure == ""
+    assert differences(undisturbed(SCENARIOS[name]).state, quiet.state) == ""
+
+
+def test_the_worker_deletes_again_what_nova_forgot_to_delete():
+    plan = SCENARIOS["deletes that Nova forgets"]
+    assert undisturbed(evolve(plan, engine="worker")).state == undisturbed(plan).state
+    assert undisturbed(evolve(plan, engine="worker")).failure == ""
+
+
 def assert_all_well(name, points):
     assert points, "there is something to disturb"
     found = failures(name, points)
@@ -64,6 +92,28 @@ def test_what_is_lost_for_good_is_found(monkeypatch):
     points = points_of(plan)["hint lost"]
     monkeypatch.setattr(Converger, "_sweep", no_sweep)
     assert any(wrong_at(plan, point) for point in points if point.number)
+
+
+def test_a_flip_changes_the_engine():
+    had = {}
+    for kind, points in flips_of("eviction").items():
+        run = Disturbed(plan_of("eviction", points[20]), point=points[20])
+        assert run.go().failure == ""
+        had[kind] = run.simulation.had
+    assert had == {kind: set(engines) for kind, engines in FLIPS.items()}
+
+
+def test_an_engine_that_does_not_know_of_what_another_began_is_found(monkeypatch):
+    """To the worker, what is in flight is as good as nothing."""
+    name, kind = "growth on two balancers and a pool", "convergence to worker"
+    points = flips_of(name)[kind]
+    taken_on = jobs.taken_on
+    monkeypatch.setattr(jobs, "taken_on", lambda old, tickets, sight: taken_on(old, tickets, forgetful(sight)))
+    assert any(wrong_at(plan_of(name, point), point) for point in points)
+
+
+def forgetful(sight):
+    return evolve(sight, observed=evolve(sight.observed, pending=frozenset()))
 
 
 async def no_sweep(self):

@@ -243,6 +243,10 @@ class Nova(Habits):
             self._free.append(server.address)
         account.remember(self.nature.now(), self.longest_lag)
 
+    def keep(self, server_id: str) -> None:
+        """A server that hangs on its way out is what it was before."""
+        self._put(self._there(server_id), task_state=None)
+
     def set_status(self, server_id: str, status: str) -> None:
         """A server in BUILD is not built any further, and gets its address when it is ACTIVE."""
         server = self._there(server_id)
