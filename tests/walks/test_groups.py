@@ -25,7 +25,15 @@ def test_row_59_a_new_group_is_shown_as_it_was_born_and_then_with_its_least_size
     group = api.create_group(minEntities=1)
     capacities = {"desiredCapacity": 0, "activeCapacity": 0, "pendingCapacity": 0}
     generations = {"generation": 1, "converged_generation": 0}
-    born = {"name": "web", "status": "ACTIVE", "paused": False, "active": [], **capacities, **generations}
+    born = {
+        "name": "web",
+        "status": "ACTIVE",
+        "paused": False,
+        "held": False,
+        "active": [],
+        **capacities,
+        **generations,
+    }
     assert group["state"] == born
     assert api.desired(group) == 1
 
