@@ -25,6 +25,7 @@ class Job:
     :ivar deadline: when a launch is given up, or a server that Nova says it is deleting not watched any longer (epoch seconds).
     :ivar server_id: None as long as there is none.
     :ivar attempt: how many servers this one took so far, itself included.
+    :ivar stuck: nothing could be done for it when it was last tried.
     :ivar why: the launch has failed; a sentence for the owner, who is told until the next request. "" if it has not.
     """
 
@@ -34,6 +35,7 @@ class Job:
     deadline: float
     server_id: str | None = None
     attempt: int = 1
+    stuck: bool = False
     why: str = ""
 
     @property

@@ -125,6 +125,6 @@ class Converger(Service):
             if not result.check(CancelledError):
                 log.failure("pass-failed", result, tenant=group_id.tenant, group=group_id.group)
             self._call(group_id, self.interval)
-        elif result is not None and result.state.due is not None:
+        elif result is not None and not result.resting and result.state.due is not None:
             self._call(group_id, result.state.due - self.clock.seconds())
         self._begin_passes()

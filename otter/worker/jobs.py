@@ -41,7 +41,7 @@ class JobsOnly:
         before = group.roster.jobs
         self.tell_of_others(group, before)
         jobs = [after for job in before.by_key.values() for after in resumed(job, sight)]
-        if before.generation == group.state.generation:
+        if before.generation == group.state.generation and not observed.late:
             return work_of(jobs, before.generation, tickets, sight)
         jobs, all_of_them = taken_on(jobs, tickets, sight)
         return work_of(jobs, group.state.generation if all_of_them else 0, tickets, sight)
@@ -52,23 +52,29 @@ class JobsOnly:
             log.info("jobs-resumed", tenant=group.id.tenant, group=group.id.group, jobs=inherited)
 
     def concluded(self, group: Group, work: Work, outcome: Outcome) -> tuple[Jobs, Outcome]:
-        """When nothing can be done for launches any more, they are undone; a server on its way out goes to the end of it."""
+        """
+        When nothing can be done for launches any more, they are undone, after one more look: some of them may have got what they
+        need. A server on its way out goes to the end of it.
+        """
         jobs = list(work.jobs.by_key.values())
         if outcome.verdict is not Verdict.BLOCKED or any(job.kind is Kind.DELETE for job in jobs):
             return work.jobs, outcome
         if not any(job.kind is Kind.LAUNCH and job.server_id for job in jobs):
             return work.jobs, over_if_blocked(group, outcome)
         why = "; ".join(outcome.reasons)
-        undone = [each for job in jobs for each in undoing(job, why)]
-        return evolve(work.jobs, by_key=pmap({job.key: job for job in undone})), evolve(outcome, verdict=Verdict.AGAIN)
+        less = [each for job in jobs for each in stuck(job, why)]
+        return evolve(work.jobs, by_key=pmap({job.key: job for job in less})), evolve(outcome, verdict=Verdict.AGAIN)
 
 
-def undoing(job: Job, why: str) -> Iterator[Job]:
-    """What is left of a job that came to nothing, because of ``why``."""
-    if job.kind is Kind.LAUNCH and job.server_id:
+def stuck(job: Job, why: str) -> Iterator[Job]:
+    """What becomes of a job for which there is nothing to do, because of ``why``."""
+    if job.kind is not Kind.LAUNCH or not job.server_id:
+        yield job
+    elif not job.stuck:
+        yield evolve(job, stuck=True)
+    else:
         yield Job(Kind.DELETE, job.server_id, job.owner, job.deadline, job.server_id)
-        job = evolve(job, server_id=None, why=why)
-    yield job
+        yield evolve(job, server_id=None, why=why)
 
 
 @frozen
