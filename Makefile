@@ -5,16 +5,17 @@ PORT ?= 9000
 CLOUD_PORT ?= 8900
 DATA ?= .run
 CONFIG ?=
+NODES ?= 1
 BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types rows crash-points sim sim-points mutants bench clean
+.PHONY: help setup run cloud serve demo test lint types rows crash-points sim sim-points mutants bench services services-down clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 - /p' $(MAKEFILE_LIST) | awk -F ' - ' '{ printf "make %-14s %s\n", $$1, $$2 }'
-	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) CONFIG=$(CONFIG); OTTER_* is passed through."
+	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) CONFIG=$(CONFIG) NODES=$(NODES); OTTER_* is passed through."
 
 setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .venv-cloud
 
@@ -72,6 +73,14 @@ mutants: setup .venv-mutants/done ## make otter wrong in hundreds of ways, and s
 
 bench: setup ## the figures of docs/figures.md, measured here
 	@exec $(BIN)/python -m benchmarks
+
+services: ## real Cassandra and ZooKeeper on loopback, NODES=1 or 3 of each; they need Java 17 and Maven (docs/services.md)
+	@$(PYTHON) -m scripts.services up --nodes $(NODES)
+	@$(PYTHON) -m scripts.services env
+	@echo "make services-down stops them, and keeps their data; with WIPE=1 it forgets them." >&2
+
+services-down: ## stop what make services started; WIPE=1 forgets the data, too
+	@$(PYTHON) -m scripts.services down $(if $(WIPE),--wipe)
 
 clean: ## remove what these targets made, but not the data
 	rm -rf .venv .venv-cloud .venv-mutants .hypothesis .pytest_cache .ruff_cache .mypy_cache build *.egg-info
