@@ -27,8 +27,10 @@ setup(
         "zope.interface>=8.7",
     ],
     extras_require={
+        "cassandra": ["cassandra-driver>=3.30"],
         "mutants": ["cosmic-ray>=8.7"],
         "test": [
+            "cassandra-driver>=3.30",
             "hypothesis>=6.170",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
