@@ -93,7 +93,8 @@ class Changes:
 
     async def _fold(self, group_id: GroupId, ops: Sequence[Op]) -> Sequence[tuple[bool, Any]]:
         needs = tuple({rows: None for op in ops for rows in op.needs})
-        began, sent, unknown = self.clock.seconds(), [], False
+        began, unknown = self.clock.seconds(), False
+        sent: list[Attempt] = []
         while True:
             before, made = await self.read(group_id, needs, unknown)
             for attempt in sent:

@@ -135,8 +135,11 @@ class Cassandra:
         return rows[0]
 
     def close(self) -> None:
-        """Blocks for a moment. Whoever still waits is told so."""
+        """Blocks for a moment."""
         self.cluster.shutdown()
+
+    def forget_waiting(self) -> None:
+        """Whoever still waits after the end is told so; the driver tells nobody."""
         while self._waiting:
             self._waiting.pop().errback(StoreUnavailable("otter stops"))
 

@@ -1,24 +1,29 @@
 """Opening the store: everything that blocks, before the reactor runs."""
 
+from collections.abc import Sequence
 from typing import Any
-
-from twisted.internet.interfaces import IReactorTime
 
 from otter.store.cassandra import queries, schema
 from otter.store.cassandra.client import CannotConnect, Cassandra, Place
-from otter.store.cassandra.store import CassandraStore
+from otter.store.cassandra.store import PARTS, CassandraStore
 
 
-def open_store(reactor: Any, clock: IReactorTime, place: Place, consistency: str) -> CassandraStore:
-    """:raises CannotConnect:"""
+def open_cassandra(reactor: Any, place: Place, consistency: str) -> tuple[CassandraStore, Sequence[str]]:
+    """The store, and the ids of the service keys that it needs. :raises CannotConnect:"""
     client = Cassandra(reactor, place, queries.ALL, consistency)
     try:
         schema.require_current(client.session, place.keyspace)
         client.prepare()
-        return CassandraStore(client, clock, begin_epoch(client))
+        return CassandraStore(client, reactor, begin_epoch(client)), used_keys(client)
     except BaseException:
         client.close()
         raise
+
+
+def used_keys(client: Cassandra) -> Sequence[str]:
+    key_ids = [row["key_id"] for row in client.execute_now(queries.KEYS, {})]
+    places = [(key_id, {"key_id": key_id, "part": part}) for key_id in key_ids for part in range(PARTS)]
+    return sorted({key_id for key_id, place in places if client.execute_now(queries.OF_KEY, place)})
 
 
 def begin_epoch(client: Cassandra) -> int:

@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 from pyrsistent import pmap
 from twisted.internet.defer import FirstError, ensureDeferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThread
 
 from otter.domain.errors import (
     GroupsOverLimit,
@@ -76,6 +77,10 @@ class CassandraStore:
     @property
     def trouble(self) -> str | None:
         return self.client.trouble
+
+    async def close(self) -> None:
+        await deferToThread(self.client.close)
+        self.client.forget_waiting()
 
     # Groups
 
