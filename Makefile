@@ -4,18 +4,19 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 PORT ?= 9000
 CLOUD_PORT ?= 8900
 DATA ?= .run
+STORE ?= sqlite
 CONFIG ?=
 NODES ?= 1
 BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
-export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
+export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
 .PHONY: help setup run cloud serve demo test lint types rows crash-points sim sim-points mutants bench services services-down clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 - /p' $(MAKEFILE_LIST) | awk -F ' - ' '{ printf "make %-14s %s\n", $$1, $$2 }'
-	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) CONFIG=$(CONFIG) NODES=$(NODES); OTTER_* is passed through."
+	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) STORE=$(STORE) CONFIG=$(CONFIG) NODES=$(NODES); OTTER_* is passed through."
 
 setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .venv-cloud
 
