@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -66,6 +66,7 @@ from otter.services.selfheal import SelfHeal
 from otter.services.turns import Turns
 from otter.store.cassandra.client import CannotConnect, Place
 from otter.store.cassandra.opening import open_cassandra
+from otter.store.cassandra.store import CassandraStore
 from otter.store.interface import IStore
 from otter.store.sqlite.database import CannotOpen, GroupCommit
 from otter.store.sqlite.schema import WrongVersion
@@ -192,7 +193,9 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
-        admin = ApiSite(make_admin(Tenants(store, outside.clock), health.document), config.http.max_body)
+        admin = ApiSite(
+            make_admin(Tenants(store, outside.clock), health.document, numbers_of(store)), config.http.max_body
+        )
         Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
     where = config.store.path if config.store.backend is StoreBackend.SQLITE else config.store.keyspace
     facts = {"listen": config.listen, "store": where, "pid": os.getpid()}
@@ -323,6 +326,13 @@ def open_store(config: StoreConfig, reactor: Any) -> tuple[IStore, Sequence[str]
             return store, store.capability_key_ids_now()
         case StoreBackend.CASSANDRA:
             return open_cassandra(reactor, place_of(config), config.consistency.value)
+
+
+def numbers_of(store: IStore) -> Callable[[], Mapping[str, int]]:
+    """What a store has to say of itself, for the admin listener."""
+    if isinstance(store, CassandraStore):
+        return lambda: {f"cassandra.{name}": number for name, number in store.numbers().items()}
+    return dict
 
 
 def place_of(config: StoreConfig) -> Place:

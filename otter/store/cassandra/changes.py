@@ -4,7 +4,8 @@ Changing a group's partition: all that wait in this process are folded into one 
 Note [Unknown outcomes]: a conditional write whose answer is lost may have been made. Each has an id, and the last ``REMEMBERED`` ids are kept in
 the partition. A read at SERIAL ends what was under way; so if the id is there, the write was made, and if it is not, and no more
 writes than that came after, it was not, and never will be. If more came after, nobody knows: whoever asked is told so, and nothing
-is made twice.
+is made twice. A request whose coordinator was paused may still be made after such a read, as long as the version is the one that it names: so it is
+in doubt until the version is another.
 """
 
 import json
@@ -18,12 +19,15 @@ from pyrsistent import PMap
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger, LogLevel
 
-from otter.domain.errors import OtterError, StoreUnavailable
+from otter.domain.errors import StoreUnavailable
 from otter.domain.group import GroupId
 from otter.store.cassandra.client import Cassandra, Change, Unknown
 from otter.store.cassandra.partition import Key, Partition, Row, Rows, statics_of
 from otter.store.cassandra.queries import DELETE_PARTITION, DELETE_ROW, LEAVE_VERSION, PUT_ROW, UPDATE_STATICS
+
+log = Logger()
 
 REMEMBERED = 32
 MOST_FOLDED = 200
@@ -93,18 +97,26 @@ class Changes:
 
     async def _fold(self, group_id: GroupId, ops: Sequence[Op]) -> Sequence[tuple[bool, Any]]:
         needs = tuple({rows: None for op in ops for rows in op.needs})
-        began, unknown = self.clock.seconds(), False
+        began = self.clock.seconds()
         sent: list[Attempt] = []
+        doubtful: list[Attempt] = []
         while True:
-            before, made = await self.read(group_id, needs, unknown)
+            late = self.clock.seconds() - began > PATIENCE
+            try:
+                before, made = await self.read(group_id, needs, bool(doubtful))
+            except StoreUnavailable:
+                if late or not doubtful:
+                    raise
+                await self._pause(len(sent))
+                continue
             for attempt in sent:
                 if attempt.id in made:
-                    await self.after(attempt.before, attempt.after)
-                    return attempt.verdicts
-            if unknown and (before.version or 0) - (sent[-1].before.version or 0) > REMEMBERED:
+                    return await self._made(attempt)
+            if any((before.version or 0) - (attempt.before.version or 0) > REMEMBERED for attempt in doubtful):
                 raise StoreUnavailable("nobody knows whether the change was stored: too much was changed since")
-            if sent and self.clock.seconds() - began > PATIENCE:
-                raise StoreUnavailable("others change the group all the time")
+            doubtful = [attempt for attempt in doubtful if attempt.before.version == before.version]
+            if sent and late:
+                raise StoreUnavailable("it takes too long to change the group")
             attempt = applied(before, ops, f"{self.random.getrandbits(64):016x}")
             if not is_change(attempt):
                 return attempt.verdicts
@@ -113,12 +125,21 @@ class Changes:
             try:
                 answer = await self.client.change(statements(attempt, made))
                 if answer["[applied]"]:
-                    await self.after(attempt.before, attempt.after)
-                    return attempt.verdicts
-                unknown = False
+                    return await self._made(attempt)
             except Unknown:
-                unknown = True
-            await deferLater(self.clock, self.random.uniform(0.0, 0.05) * len(sent))
+                doubtful.append(attempt)
+            await self._pause(len(sent))
+
+    async def _pause(self, times: int) -> None:
+        await deferLater(self.clock, self.random.uniform(0.0, 0.05) * times)
+
+    async def _made(self, attempt: Attempt) -> Sequence[tuple[bool, Any]]:
+        """What everybody is to be told. That an index is late is nobody's trouble: whoever finds it looks at the group."""
+        try:
+            await self.after(attempt.before, attempt.after)
+        except StoreUnavailable as error:
+            log.emit(LogLevel.warn, "index-late", group=attempt.before.id.group, error=str(error))
+        return attempt.verdicts
 
 
 def applied(partition: Partition, ops: Sequence[Op], id: str) -> Attempt:
@@ -128,7 +149,7 @@ def applied(partition: Partition, ops: Sequence[Op], id: str) -> Attempt:
         snapshot = evolve(after)
         try:
             verdicts.append((True, op.work(after)))
-        except OtterError as error:
+        except Exception as error:
             verdicts.append((False, error))
             after = snapshot
     return Attempt(id, partition, after, verdicts)

@@ -64,7 +64,7 @@ class Cassandra:
     Connected when it is made, which blocks; so it is made before the reactor runs.
 
     :ivar consistency: of everything that is not said otherwise: "LOCAL_QUORUM", or "QUORUM" where all data centres must agree.
-    :ivar asked: query -> how often.
+    :ivar asked: query -> how often. :ivar failed: how often in vain: "errors", and "unknown" for changes that may have been made.
     """
 
     reactor: IReactorFromThreads
@@ -73,6 +73,7 @@ class Cassandra:
     consistency: str = "LOCAL_QUORUM"
     trouble: str | None = field(init=False, default=None)
     asked: Counter[str] = field(init=False, factory=Counter)
+    failed: Counter[str] = field(init=False, factory=Counter)
     cluster: Any = field(init=False)
     session: Any = field(init=False)
     _prepared: dict[str, Any] = field(init=False, factory=dict)
@@ -81,14 +82,19 @@ class Cassandra:
 
     def __attrs_post_init__(self) -> None:
         """:raises CannotConnect:"""
-        from otter.store.cassandra.driver import connect, plainly
+        from otter.store.cassandra.driver import connect
 
         try:
             self.cluster, self.session = connect(self.place)
+        except CannotConnect:
+            raise
         except Exception as error:
-            raise CannotConnect(
-                f"Cassandra at {', '.join(self.place.hosts)} cannot be used: {plainly(error)}"
-            ) from error
+            raise self.unusable(error) from error
+
+    def unusable(self, error: Exception) -> CannotConnect:
+        from otter.store.cassandra.driver import plainly
+
+        return CannotConnect(f"Cassandra at {', '.join(self.place.hosts)} cannot be used: {plainly(error)}")
 
     def prepare(self) -> None:
         """What is asked from now on, in one go; blocks. :raises CannotConnect: the schema is not what it should be."""
@@ -179,6 +185,7 @@ class Cassandra:
         self._waiting.discard(answer)
         if isinstance(what, Exception):
             error = meaning_of(what)
+            self.failed["unknown" if isinstance(error, Unknown) else "errors"] += 1
             self.trouble = str(error)
             answer.errback(Failure(error))
         else:

@@ -18,7 +18,7 @@ from cassandra.policies import (
 from cassandra.query import dict_factory
 
 from otter.domain.errors import StoreUnavailable
-from otter.store.cassandra.client import Place, Unknown, password_in
+from otter.store.cassandra.client import CannotConnect, Place, Unknown, password_in
 
 PROTOCOL = 5
 RECONNECT = 0.5
@@ -43,7 +43,7 @@ def connect(place: Place) -> tuple[Cluster, Any]:
     if place.username:
         options["auth_provider"] = PlainTextAuthProvider(place.username, password_in(place.password_file))
     if place.ca_file:
-        options["ssl_context"] = ssl.create_default_context(cafile=place.ca_file)
+        options["ssl_context"] = tls_of(place.ca_file)
         options["ssl_context"].check_hostname = False
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(place.local_dc)),
@@ -70,6 +70,14 @@ def connect(place: Place) -> tuple[Cluster, Any]:
         raise
 
 
+def tls_of(ca_file: str) -> ssl.SSLContext:
+    """:raises CannotConnect:"""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise CannotConnect(f"store.ca_file: {ca_file}: {error}") from None
+
+
 def meaning_of(error: Exception) -> StoreUnavailable:
     """
     What an error of the driver's means to whoever asked.
@@ -87,5 +95,5 @@ def plainly(error: BaseException) -> str:
     """The first of what may be many lines, and without the driver's own words around it."""
     if isinstance(error, NoHostAvailable):
         reasons = {f"{host}: {plainly(reason)}" for host, reason in error.errors.items()}
-        return "no node answers" + (f" ({'; '.join(sorted(reasons))})" if reasons else "")
+        return "no node can be used" + (f" ({'; '.join(sorted(reasons))})" if reasons else "")
     return " ".join((str(error) or type(error).__name__).split())

@@ -3,21 +3,35 @@
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.logger import Logger, LogLevel
+
 from otter.store.cassandra import queries, schema
+from otter.store.cassandra.advice import advice_for
 from otter.store.cassandra.client import CannotConnect, Cassandra, Place
 from otter.store.cassandra.store import PARTS, CassandraStore
+
+log = Logger()
 
 
 def open_cassandra(reactor: Any, place: Place, consistency: str) -> tuple[CassandraStore, Sequence[str]]:
     """The store, and the ids of the service keys that it needs. :raises CannotConnect:"""
     client = Cassandra(reactor, place, queries.ALL, consistency)
     try:
-        schema.require_current(client.session, place.keyspace)
-        client.prepare()
-        return CassandraStore(client, reactor, begin_epoch(client)), used_keys(client)
-    except BaseException:
+        return opened(client, reactor)
+    except BaseException as error:
         client.close()
-        raise
+        if isinstance(error, CannotConnect) or not isinstance(error, Exception):
+            raise
+        raise client.unusable(error) from error
+
+
+def opened(client: Cassandra, clock: Any) -> tuple[CassandraStore, Sequence[str]]:
+    schema.require_current(client.session, client.place.keyspace)
+    client.prepare()
+    store = CassandraStore(client, clock, begin_epoch(client))
+    for advice in advice_for(client.cluster, client.session, client.place):
+        log.emit(LogLevel.warn, "cassandra-advice", about=advice.about, advice=advice.text)
+    return store, used_keys(client)
 
 
 def used_keys(client: Cassandra) -> Sequence[str]:

@@ -24,14 +24,10 @@ LEAVE_VERSION = (
 )
 DELETE_PARTITION = "DELETE FROM {keyspace}.groups WHERE tenant = :tenant AND grp = :grp"
 
-GROUPS_OF = "SELECT version, grp, deleting, made FROM {keyspace}.groups_of_tenant WHERE tenant = :tenant"
-PAGE_OF_GROUPS = (
-    "SELECT grp, deleting FROM {keyspace}.groups_of_tenant WHERE tenant = :tenant AND grp > :marker LIMIT :most"
-)
+GROUPS_OF = "SELECT version, grp, made FROM {keyspace}.groups_of_tenant WHERE tenant = :tenant"
+PAGE_OF_GROUPS = "SELECT grp FROM {keyspace}.groups_of_tenant WHERE tenant = :tenant AND grp > :marker LIMIT :most"
 CLAIM = "UPDATE {keyspace}.groups_of_tenant SET version = :new WHERE tenant = :tenant IF version = :version"
-PUT_CLAIM = (
-    "INSERT INTO {keyspace}.groups_of_tenant (tenant, grp, deleting, made) VALUES (:tenant, :grp, :deleting, :made)"
-)
+PUT_CLAIM = "INSERT INTO {keyspace}.groups_of_tenant (tenant, grp, made) VALUES (:tenant, :grp, :made)"
 DROP_CLAIM = "DELETE FROM {keyspace}.groups_of_tenant WHERE tenant = :tenant AND grp = :grp"
 
 PUT_SHARE = (
@@ -44,10 +40,10 @@ DROP_SHARE = (
 SHARE = "SELECT tenant, grp, paused FROM {keyspace}.shares WHERE share = :share"
 PUT_DIVERGENT = (
     "INSERT INTO {keyspace}.divergent (share, tenant, grp, due) VALUES (:share, :tenant, :grp, :due)"
-    " USING TIMESTAMP :version"
+    " USING TIMESTAMP :stamp"
 )
 DROP_DIVERGENT = (
-    "DELETE FROM {keyspace}.divergent USING TIMESTAMP :version WHERE share = :share AND tenant = :tenant AND grp = :grp"
+    "DELETE FROM {keyspace}.divergent USING TIMESTAMP :stamp WHERE share = :share AND tenant = :tenant AND grp = :grp"
 )
 DIVERGENT = "SELECT tenant, grp, due FROM {keyspace}.divergent WHERE share = :share"
 
@@ -56,7 +52,8 @@ PUT_CAPABILITY = (
     " VALUES (:digest, :tenant, :grp, :policy, :webhook)"
 )
 DROP_CAPABILITY = "DELETE FROM {keyspace}.capabilities WHERE digest = :digest"
-CAPABILITY = "SELECT tenant, grp, policy, webhook FROM {keyspace}.capabilities WHERE digest = :digest"
+DROP_STALE_CAPABILITY = "DELETE FROM {keyspace}.capabilities USING TIMESTAMP :written WHERE digest = :digest"
+CAPABILITY = "SELECT tenant, grp, policy, webhook, WRITETIME(webhook) AS written FROM {keyspace}.capabilities WHERE digest = :digest"
 PUT_KEY = "INSERT INTO {keyspace}.keys (name, key_id) VALUES ('all', :key_id)"
 KEYS = "SELECT key_id FROM {keyspace}.keys WHERE name = 'all'"
 PUT_OF_KEY = "INSERT INTO {keyspace}.capabilities_of_key (key_id, part, digest) VALUES (:key_id, :part, :digest)"
@@ -91,4 +88,6 @@ EPOCH = "SELECT epoch FROM {keyspace}.epochs WHERE name = 'otter'"
 FIRST_EPOCH = "INSERT INTO {keyspace}.epochs (name, epoch) VALUES ('otter', 1) IF NOT EXISTS"
 NEXT_EPOCH = "UPDATE {keyspace}.epochs SET epoch = :new WHERE name = 'otter' IF epoch = :epoch"
 
-ALL = tuple(value for name, value in list(globals().items()) if name.isupper())
+NAMES = {value: name.lower() for name, value in list(globals().items()) if name.isupper()}
+"""Query -> what figures call it."""
+ALL = tuple(NAMES)

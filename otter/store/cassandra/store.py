@@ -9,8 +9,9 @@ from typing import Any
 
 from attrs import define, evolve, field
 from pyrsistent import pmap
-from twisted.internet.defer import FirstError, ensureDeferred, gatherResults
+from twisted.internet.defer import DeferredLock, FirstError, ensureDeferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from otter.domain.errors import (
@@ -29,7 +30,7 @@ from otter.domain.policy import Policy
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 from otter.store.cassandra import queries
-from otter.store.cassandra.changes import Changes
+from otter.store.cassandra.changes import TOMBSTONE, Changes
 from otter.store.cassandra.client import Cassandra
 from otter.store.cassandra.client import Change as Statement
 from otter.store.cassandra.partition import (
@@ -59,7 +60,12 @@ SLOT = 3600.0
 EVERYTHING = 100_000
 """Rows of one kind that a partition is asked for at most; limits keep them far below."""
 FORGOTTEN = 600.0
-"""Seconds after which a claim counts no more whose group never came."""
+"""Seconds after which a claim counts no more whose group never came, and a hint is dropped that leads nowhere."""
+HASTE = 60.0
+"""Seconds for which an event that is due is kept though its policy does not know of it: it may be about to be stored."""
+SOONEST = 2**32 - 1
+LOOKED_AT = 100
+"""Groups at most that one look for divergent ones compares with what the index says."""
 
 
 @define(eq=False)
@@ -70,6 +76,7 @@ class CassandraStore:
     clock: IReactorTime
     epoch: int
     _changes: Changes = field(init=False)
+    _lists: dict[str, DeferredLock] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._changes = Changes(self.client, self.clock, self._partition, self._before, self._after)
@@ -77,6 +84,11 @@ class CassandraStore:
     @property
     def trouble(self) -> str | None:
         return self.client.trouble
+
+    def numbers(self) -> Mapping[str, int]:
+        """What was asked of Cassandra since the start, by name, and what came to nothing; for operators."""
+        asked = {name: self.client.asked[query] for query, name in queries.NAMES.items()}
+        return {**asked, "errors": self.client.failed["errors"], "unknown": self.client.failed["unknown"]}
 
     async def close(self) -> None:
         await deferToThread(self.client.close)
@@ -87,9 +99,11 @@ class CassandraStore:
     async def create_group(self, group: Group, policies: Sequence[Policy], most: int) -> None:
         if len({policy.id for policy in policies}) < len(policies):
             raise ValueError("two policies have the same id")
-        await self._claim(group.id, most)
+        claimed = await self._claim(group.id, most)
 
         def insert(partition: Partition) -> None:
+            if self.clock.seconds() - claimed > FORGOTTEN / 2:
+                raise StoreUnavailable("it took too long to make the group")
             partition.group = group
             for policy in policies:
                 partition.put(POLICY, policy.id, policy_row(policy))
@@ -130,13 +144,22 @@ class CassandraStore:
         await self._unclaim(group_id)
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
+        """The index may be wrong, and is set right, some groups at a time: a group that is not divergent comes to no harm by a look."""
         rows = await self._of_all_shares(queries.DIVERGENT)
         suspended = set(await self.suspended_tenants())
-        due = [(GroupId(row["tenant"], row["grp"]), row["due"]) for row in rows if row["due"] < until]
-        doubtful = [group_id for group_id, _ in due if group_id.tenant in suspended]
-        deleting = {id for id, group in zip(doubtful, await self._groups(doubtful), strict=True) if is_going(group)}
-        kept = [(id, when) for id, when in due if id.tenant not in suspended or id in deleting]
-        return sorted(kept, key=lambda each: each[1])
+        due = {GroupId(row["tenant"], row["grp"]): row["due"] for row in rows if row["due"] < until}
+        doubtful = [group_id for group_id in due if group_id.tenant in suspended]
+        others = [group_id for group_id in due if group_id.tenant not in suspended]
+        some = self._changes.random.sample(others, min(len(others), LOOKED_AT))
+        for partition, _ in await together(self._partition(group_id, []) for group_id in [*doubtful, *some]):
+            when = due_of(partition.group)
+            if when is None:
+                await self._tidy(partition)
+            if when is None or when >= until or (partition.id.tenant in suspended and not is_going(partition.group)):
+                del due[partition.id]
+            else:
+                due[partition.id] = when
+        return sorted(due.items(), key=lambda each: each[1])
 
     async def settled_groups(self) -> Sequence[GroupId]:
         divergent = {(row["tenant"], row["grp"]) for row in await self._of_all_shares(queries.DIVERGENT)}
@@ -290,7 +313,11 @@ class CassandraStore:
         await self._changes.make(group_id, [one(POLICY, policy_id), one(WEBHOOK, policy_id, webhook_id)], delete)
 
     async def find_capability(self, digest: str) -> tuple[GroupId, Policy]:
-        """The index says where to look; the group's partition says whether it is so. Both are read in any case."""
+        """
+        The index says where to look; the group's partition says whether it is so. Both are read in any case.
+
+        What has led nowhere for so long that nobody can be about to store it is dropped, but not what was written since.
+        """
         rows = await self.client.execute(queries.CAPABILITY, {"digest": digest})
         hint = rows[0] if rows else {"tenant": "", "grp": "", "policy": "", "webhook": ""}
         group_id, policy_id, webhook_id = GroupId(hint["tenant"], hint["grp"]), hint["policy"], hint["webhook"]
@@ -298,6 +325,9 @@ class CassandraStore:
         row = partition.rows.get((WEBHOOK, f"{policy_id}/{webhook_id}"))
         policy = partition.rows.get((POLICY, policy_id))
         if row is None or policy is None or webhook_in(webhook_id, row)[1] != digest:
+            if rows and rows[0]["written"] / 1e6 < self.clock.seconds() - FORGOTTEN:
+                args = {"digest": digest, "written": rows[0]["written"]}
+                await self.client.execute(queries.DROP_STALE_CAPABILITY, args)
             raise NoSuchCapability()
         return group_id, policy_in(policy_id, policy)
 
@@ -347,10 +377,6 @@ class CassandraStore:
         except NoSuchScalingGroup:
             return None
 
-    async def _groups(self, group_ids: Iterable[GroupId]) -> Sequence[Group | None]:
-        partitions = await together(self._partition(group_id, []) for group_id in group_ids)
-        return [partition.group for partition, _ in partitions]
-
     async def _kinds(self, group_id: GroupId) -> Sequence[Mapping[str, Any]]:
         return await self.client.execute(queries.IDS, key_of(group_id))
 
@@ -366,43 +392,94 @@ class CassandraStore:
 
     # The list of a tenant's groups
 
-    async def _claim(self, group_id: GroupId, most: int) -> None:
-        """Have the group listed, if its tenant may have another. :raises GroupsOverLimit:"""
-        await self._change_list(group_id.tenant, lambda rows: self._claimed(group_id, rows, most))
+    async def _claim(self, group_id: GroupId, most: int) -> float:
+        """Have the group listed, if its tenant may have another; since when it is. :raises GroupsOverLimit:"""
+        made = self.clock.seconds()
+        put = Statement(queries.PUT_CLAIM, {**key_of(group_id), "made": datetime.fromtimestamp(made, UTC)})
 
-    def _claimed(self, group_id: GroupId, rows: Sequence[Mapping[str, Any]], most: int) -> list[Statement]:
-        existing = sum(not row["deleting"] for row in rows)
-        if existing + 1 > most:
-            raise GroupsOverLimit(existing, 1, most)
-        made = datetime.fromtimestamp(self.clock.seconds(), UTC)
-        return [Statement(queries.PUT_CLAIM, {**key_of(group_id), "deleting": False, "made": made})]
+        async def claimed(rows: Sequence[Mapping[str, Any]]) -> list[Statement]:
+            others = [row for row in rows if row["grp"] != group_id.group]
+            if len(others) < most:
+                return [put]
+            existing, forgotten = await self._reviewed(group_id.tenant, others)
+            if existing + 1 > most:
+                raise GroupsOverLimit(existing, 1, most)
+            return [put, *(Statement(queries.DROP_CLAIM, key_of(other)) for other in forgotten)]
+
+        await self._change_list(group_id.tenant, claimed)
+        return made
+
+    async def _reviewed(self, tenant: str, rows: Sequence[Mapping[str, Any]]) -> tuple[int, Sequence[GroupId]]:
+        """
+        How many of the groups that are listed count, and those that never will be made.
+
+        A group that is being deleted does not count. Many are read here, so it is done for those alone who ask for one too many.
+        """
+        partitions = await together(self._partition(GroupId(tenant, row["grp"]), []) for row in rows)
+        found = [(partition, row["made"]) for (partition, _), row in zip(partitions, rows, strict=True)]
+        forgotten = [partition for partition, made in found if partition.group is None and self._is_over(made)]
+        await together(map(self._fence, forgotten))
+        gone = sum(is_going(partition.group) for partition, _ in found)
+        return len(rows) - gone - len(forgotten), [partition.id for partition in forgotten]
+
+    def _is_over(self, made: datetime) -> bool:
+        """Whether what was begun then is not under way any more."""
+        return made.replace(tzinfo=UTC).timestamp() < self.clock.seconds() - FORGOTTEN
+
+    async def _fence(self, partition: Partition) -> None:
+        """Whoever is still about to make the group is refused, for its version is another. :raises StoreUnavailable: it was changed."""
+        version = {"version": partition.version, "new": (partition.version or 0) + 1, "ops": "[]", "ttl": TOMBSTONE}
+        answer = await self.client.change([Statement(queries.LEAVE_VERSION, {**key_of(partition.id), **version})])
+        if not answer["[applied]"]:
+            raise StoreUnavailable("a group is being made that had been given up")
 
     async def _unclaim(self, group_id: GroupId) -> None:
-        await self._change_list(group_id.tenant, lambda rows: [Statement(queries.DROP_CLAIM, key_of(group_id))])
+        async def unclaimed(rows: Sequence[Mapping[str, Any]]) -> list[Statement]:
+            listed = any(row["grp"] == group_id.group for row in rows)
+            return [Statement(queries.DROP_CLAIM, key_of(group_id))] if listed else []
 
-    async def _change_list(self, tenant: str, change: Callable[[Sequence[Mapping[str, Any]]], list[Statement]]) -> None:
+        await self._change_list(group_id.tenant, unclaimed)
+
+    async def _change_list(
+        self, tenant: str, change: Callable[[Sequence[Mapping[str, Any]]], Awaitable[list[Statement]]]
+    ) -> None:
         """As it may be made twice, it needs no id: whoever does not know whether it was made makes it again."""
-        for _ in range(20):
+        line = self._lists.setdefault(tenant, DeferredLock())
+        await line.acquire()
+        try:
+            await self._list_changed(tenant, change)
+        finally:
+            if not line.waiting:
+                self._lists.pop(tenant, None)
+            line.release()
+
+    async def _list_changed(
+        self, tenant: str, change: Callable[[Sequence[Mapping[str, Any]]], Awaitable[list[Statement]]]
+    ) -> None:
+        for tries in range(20):
             found = await self.client.execute(queries.GROUPS_OF, {"tenant": tenant})
             version = found[0]["version"] if found else None
-            changes = change([row for row in found if row["grp"] is not None])
+            changes = await change([row for row in found if row["grp"] is not None])
+            if not changes:
+                return
             claim = Statement(queries.CLAIM, {"tenant": tenant, "version": version, "new": (version or 0) + 1})
             answer = await self.client.change([claim, *changes])
             if answer["[applied]"]:
                 return
+            await deferLater(self.clock, self._changes.random.uniform(0.0, 0.05) * (tries + 1))
         raise StoreUnavailable("others change the tenant's list of groups all the time")
 
     # Indexes
 
     async def _before(self, before: Partition, after: Partition) -> None:
         """What has to be found if the write is made, and does no harm if it is not."""
-        version = {**place_of(after.id), "version": (before.version or 0) + 1}
+        version = (before.version or 0) + 1
         writes: list[Awaitable[Any]] = []
-        if before.group is None and after.group is not None:
-            writes.append(self._index(queries.PUT_SHARE, version | {"paused": after.group.state.paused}))
+        if after.group is not None and (before.group is None or is_resumed(before.group, after.group)):
+            writes.append(self._share(after, version))
         was, due = due_of(before.group), due_of(after.group)
         if due is not None and (was is None or due < was):
-            writes.append(self._index(queries.PUT_DIVERGENT, version | {"due": due}))
+            writes.append(self._diverge(after.id, version, due))
         for policy_id, row in new_rows(POLICY, before, after):
             if row.due is not None:
                 writes.append(self._schedule(after.id, policy_id, row.due))
@@ -412,21 +489,54 @@ class CassandraStore:
 
     async def _after(self, before: Partition, after: Partition) -> None:
         """What nobody needs to find any more. If it is not done, whoever finds it looks, and sees that it is not so."""
-        version = {**place_of(after.id), "version": (before.version or 0) + 1}
+        version = (before.version or 0) + 1
         writes: list[Awaitable[Any]] = []
         was, due = due_of(before.group), due_of(after.group)
-        if due is None and was is not None:
-            writes.append(self._index(queries.DROP_DIVERGENT, version))
+        if due is None and was is not None and after.group is not None:
+            writes.append(self._converge(after.id, version))
         elif due is not None and was is not None and due > was:
-            writes.append(self._index(queries.PUT_DIVERGENT, version | {"due": due}))
-        if after.group is None:
-            writes += [self._index(queries.DROP_SHARE, version), self._index(queries.DROP_DIVERGENT, version)]
-        elif before.group is not None and before.group.state.paused != after.group.state.paused:
-            writes.append(self._index(queries.PUT_SHARE, version | {"paused": after.group.state.paused}))
+            writes.append(self._diverge(after.id, version, due))
+        if after.group is not None and before.group is not None and is_resumed(after.group, before.group):
+            writes.append(self._share(after, version))
+        for policy_id, policy in new_rows(POLICY, before, after):
+            if policy.due is not None and policy.due < self.clock.seconds():
+                writes.append(self._schedule(after.id, policy_id, policy.due))
         for (kind, id), row in before.rows.items():
             if after.rows.get((kind, id)) != row:
                 writes += self._unindexed(before.id, kind, id, row, after.rows.get((kind, id)))
         await together(writes)
+        if after.group is None:
+            await self._disappear(after.id, version)
+
+    async def _tidy(self, partition: Partition) -> None:
+        """The index says that the group is divergent, and it is not. What a writer is about to store has a later version."""
+        if partition.group is not None:
+            await self._converge(partition.id, partition.version or 0)
+        elif partition.version is not None:
+            await self._unclaim(partition.id)
+            await self._disappear(partition.id, partition.version)
+        else:
+            rows = await self.client.execute(queries.GROUPS_OF, {"tenant": partition.id.tenant})
+            made = {row["grp"]: row["made"] for row in rows}.get(partition.id.group)
+            if made is None or self._is_over(made):
+                await self._fence(partition)
+
+    async def _disappear(self, group_id: GroupId, version: int) -> None:
+        """That it is divergent is forgotten last: by that, what else there is of it is found again."""
+        await self._index(queries.DROP_SHARE, {**place_of(group_id), "version": version})
+        await self._converge(group_id, version)
+
+    async def _share(self, partition: Partition, version: int) -> None:
+        assert partition.group is not None
+        args = {**place_of(partition.id), "version": version, "paused": partition.group.state.paused}
+        await self._index(queries.PUT_SHARE, args)
+
+    async def _diverge(self, group_id: GroupId, version: int, due: float) -> None:
+        args = {**place_of(group_id), "stamp": stamp_of(version, due), "due": due}
+        await self._index(queries.PUT_DIVERGENT, args)
+
+    async def _converge(self, group_id: GroupId, version: int) -> None:
+        await self._index(queries.DROP_DIVERGENT, {**place_of(group_id), "stamp": stamp_of(version)})
 
     async def _index(self, query: str, args: Mapping[str, Any]) -> None:
         await self.client.execute(query, args)
@@ -477,12 +587,13 @@ class CassandraStore:
         return found
 
     async def _policy_of(self, event: Mapping[str, Any]) -> tuple[GroupId, Policy] | None:
-        """None, and the event is forgotten, if the policy is due at another time, or is not there."""
+        """None if the policy is due at another time, or is not there; then the event is forgotten after a while."""
         group_id = GroupId(event["tenant"], event["grp"])
         partition, _ = await self._partition(group_id, [one(POLICY, event["policy"])])
         row = partition.rows.get((POLICY, event["policy"]))
         if partition.group is None or row is None or row.due != event["due"]:
-            await self.client.execute(queries.DROP_EVENT, event)
+            if event["due"] < self.clock.seconds() - HASTE:
+                await self.client.execute(queries.DROP_EVENT, event)
             return None
         return None if is_going(partition.group) else (group_id, policy_in(event["policy"], row))
 
@@ -522,6 +633,15 @@ def event_of(group_id: GroupId, policy_id: str, due: float) -> dict[str, Any]:
 
 def due_of(group: Group | None) -> float | None:
     return None if group is None else group.state.due
+
+
+def stamp_of(version: int, due: float | None = None) -> int:
+    """Of a row of ``divergent``: the last version decides; of those who want to write the same one, whoever is due first; then a drop."""
+    return (version << 32) | (SOONEST if due is None else SOONEST - min(int(min(due, SOONEST)), SOONEST))
+
+
+def is_resumed(before: Group, after: Group) -> bool:
+    return before.state.paused and not after.state.paused
 
 
 def is_going(group: Group | None) -> bool:
