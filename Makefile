@@ -11,7 +11,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types rows crash-points sim sim-points mutants bench services services-down clean
+.PHONY: help setup run cloud serve demo test test-cluster lint types rows crash-points sim sim-points mutants bench services services-down schema clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -48,6 +48,9 @@ demo: setup ## a story in nine steps against otter and a simulated cloud of its 
 test: setup ## everything that can be tested on this machine
 	@exec scripts/test
 
+test-cluster: setup ## otter on three real nodes of Cassandra that are killed, paused and restarted; CLUSTER="--minutes 20" and so on
+	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
+
 lint: setup ## style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -79,6 +82,9 @@ services: ## real Cassandra and ZooKeeper on loopback, NODES=1 or 3 of each; the
 	@$(PYTHON) -m scripts.services up --nodes $(NODES)
 	@$(PYTHON) -m scripts.services env
 	@echo "make services-down stops them, and keeps their data; with WIPE=1 it forgets them." >&2
+
+schema: setup ## the tables in Cassandra: make or update those that CONFIG's store names; SCHEMA="--dry-run" and so on
+	@exec $(BIN)/otter-schema $(if $(CONFIG),--config "$(CONFIG)") $(SCHEMA)
 
 services-down: ## stop what make services started; WIPE=1 forgets the data, too
 	@$(PYTHON) -m scripts.services down $(if $(WIPE),--wipe)

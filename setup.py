@@ -14,6 +14,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["otter", "otter.*"]), "twisted.plugins"],
     package_dir={"twisted.plugins": "otter/plugins"},
+    package_data={"otter.store.cassandra": ["versions/*.cql"]},
     install_requires=[
         "attrs>=26.1",
         "cronsim>=2.8",
@@ -41,5 +42,5 @@ setup(
             "tox>=4.67",
         ],
     },
-    entry_points={"console_scripts": ["otter-store = otter.__main__:store"]},
+    entry_points={"console_scripts": ["otter-store = otter.__main__:store", "otter-schema = otter.__main__:schema"]},
 )

@@ -27,6 +27,7 @@ HISTORY = (
 LOCK = "CREATE TABLE IF NOT EXISTS {keyspace}.schema_lock (name text PRIMARY KEY, owner text)"
 KEYSPACE = "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}"
 SEE_KEYSPACE = "SELECT keyspace_name, replication FROM system_schema.keyspaces WHERE keyspace_name = %s"
+SEE_TABLES = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s"
 SEE_TABLE = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s AND table_name = 'schema_versions'"
 DONE = "SELECT number FROM {keyspace}.schema_versions WHERE name = 'otter'"
 RECORD = "INSERT INTO {keyspace}.schema_versions (name, number, file) VALUES ('otter', %s, %s) IF NOT EXISTS"
@@ -55,18 +56,22 @@ def version_in(path: Path) -> Version:
     return Version(int(path.name.partition("-")[0]), path.name, statements)
 
 
+def is_there(session: Any, keyspace: str) -> bool:
+    return bool(list(session.execute(SEE_KEYSPACE, [keyspace])))
+
+
 def current(session: Any, keyspace: str) -> int:
     """The version that the keyspace has. :raises CannotConnect: there is no keyspace."""
-    if not list(session.execute(SEE_KEYSPACE, [keyspace])):
+    if not is_there(session, keyspace):
         raise CannotConnect(f"there is no keyspace {keyspace}; make it with otter-schema (docs/cassandra.md)")
     if not list(session.execute(SEE_TABLE, [keyspace])):
         return 0
     return max((row["number"] for row in session.execute(DONE.format(keyspace=keyspace))), default=0)
 
 
-def require_current(session: Any, keyspace: str) -> None:
+def require_current(session: Any, keyspace: str, folder: Path = FOLDER) -> None:
     """:raises CannotConnect: the keyspace has a version that this otter does not work with."""
-    known, found = len(versions()), current(session, keyspace)
+    known, found = len(versions(folder)), current(session, keyspace)
     if found not in (known, known + 1):
         advice = "run otter-schema" if found < known else "start the newer otter"
         raise CannotConnect(f"keyspace {keyspace} has version {found}, and this otter works with {known}; {advice}")
@@ -74,38 +79,67 @@ def require_current(session: Any, keyspace: str) -> None:
 
 @define
 class Migration:
-    """:ivar say: is told what happens. :ivar replication: of the keyspace, if it is to be made; "" if not."""
+    """
+    :ivar say: is told what happens.
+    :ivar replication: of the keyspace, as CQL has it, if it is to be made; "" if not.
+    :ivar folder: where the files are.
+    """
 
     cluster: Any
     session: Any
     keyspace: str
     say: Callable[[str], None]
     replication: str = ""
+    folder: Path = FOLDER
     owner: str = field(init=False, factory=lambda: str(uuid4()))
 
     def run(self) -> None:
         """Bring the keyspace to the newest version; of many at once, one does it. :raises CannotConnect:"""
-        if self.replication:
-            self._make(KEYSPACE.format(keyspace=self.keyspace, replication=self.replication))
-        if current(self.session, self.keyspace) > len(versions()):
-            require_current(self.session, self.keyspace)
-        for table in (HISTORY, LOCK):
-            self._make(table.format(keyspace=self.keyspace))
+        for statement in self._foundations():
+            self._make(statement)
+        self.missing()
         self._take()
         try:
             for version in self.missing():
                 self._apply(version)
         finally:
             self._execute(GIVE, [self.owner])
+        if self.missing():
+            raise CannotConnect(f"nobody knows whether keyspace {self.keyspace} is complete; run otter-schema again")
         self.say(f"Keyspace {self.keyspace} has version {current(self.session, self.keyspace)}.")
 
+    def plan(self) -> list[str]:
+        """The statements about the schema that ``run`` would make now. Nothing is changed. :raises CannotConnect:"""
+        missing = self.missing() if is_there(self.session, self.keyspace) else versions(self.folder)
+        return [*self._foundations(), *(statement for version in missing for statement in self._statements(version))]
+
     def missing(self) -> Sequence[Version]:
-        return versions()[current(self.session, self.keyspace) :]
+        """:raises CannotConnect: the keyspace has more than that."""
+        known, found = versions(self.folder), current(self.session, self.keyspace)
+        if found > len(known):
+            raise CannotConnect(
+                f"keyspace {self.keyspace} has version {found}, and this otter-schema knows {len(known)}; it never goes back"
+            )
+        return known[found:]
+
+    def _foundations(self) -> list[str]:
+        """What has to be there before versions can be counted. :raises CannotConnect: there is no keyspace, and will be none."""
+        made = {"keyspace": self.keyspace, "replication": self.replication}
+        tables = [HISTORY.format(**made), LOCK.format(**made)]
+        if not is_there(self.session, self.keyspace):
+            if not self.replication:
+                raise CannotConnect(f"there is no keyspace {self.keyspace}; with --replication, otter-schema makes it")
+            return [KEYSPACE.format(**made), *tables]
+        found = {row["table_name"] for row in self.session.execute(SEE_TABLES, [self.keyspace])}
+        return [] if found >= {"schema_versions", "schema_lock"} else tables
+
+    def _statements(self, version: Version) -> list[str]:
+        return [statement.format(keyspace=self.keyspace) for statement in version.statements]
 
     def _apply(self, version: Version) -> None:
         self.say(f"Version {version.number}: {version.name}")
-        for statement in version.statements:
-            self._make(statement.format(keyspace=self.keyspace))
+        for statement in self._statements(version):
+            self._make(statement)
         self._execute(RECORD, [version.number, version.name])
 
     def _take(self) -> None:
