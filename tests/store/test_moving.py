@@ -27,18 +27,8 @@ from otter.store.cassandra import moving as cassandra_moving
 from otter.store.cassandra.moving import to_move
 from otter.store.cassandra.opening import open_cassandra
 from otter.store.documents import load_roster, load_state
-from otter.store.moving import (
-    FORMAT,
-    CannotMove,
-    Remembered,
-    Unfinished,
-    Whole,
-    export,
-    group_lines,
-    import_,
-    require_good,
-    whole_of,
-)
+from otter.store.lines import Remembered, Whole, group_lines, whole_of
+from otter.store.moving import FORMAT, CannotMove, Unfinished, export, import_, require_good
 from otter.store.sqlite.database import CannotOpen, GroupCommit, Inline, connect, lock
 from otter.store.sqlite.files import what_is_held
 from otter.store.sqlite.moving import SQLiteMoving, to_export, to_import

@@ -28,7 +28,7 @@ from otter.store.cassandra.partition import (
     webhook_row,
 )
 from otter.store.cassandra.store import CassandraStore, outcome_in
-from otter.store.moving import Remembered, Tenants, Whole
+from otter.store.lines import Remembered, Tenants, Whole
 
 GROUPS = "SELECT DISTINCT tenant, grp FROM {keyspace}.groups"
 """Every partition; what has to be complete does not go by an index. Who is asked this has nothing else to do."""

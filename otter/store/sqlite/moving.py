@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from otter.domain.executions import Outcome, Verdict
-from otter.store.moving import Remembered, Tenants, Whole
+from otter.store.lines import Remembered, Tenants, Whole
 from otter.store.sqlite.database import CannotOpen, connect, lock
 from otter.store.sqlite.files import opened, refuse_newer, refuse_older
 from otter.store.sqlite.holds import held, hold
