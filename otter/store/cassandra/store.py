@@ -31,7 +31,7 @@ from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 from otter.store.cassandra import queries
 from otter.store.cassandra.changes import TOMBSTONE, Changes
-from otter.store.cassandra.client import Cassandra
+from otter.store.cassandra.client import Cassandra, Unknown
 from otter.store.cassandra.client import Change as Statement
 from otter.store.cassandra.partition import (
     LAST,
@@ -429,7 +429,7 @@ class CassandraStore:
     async def _fence(self, partition: Partition) -> None:
         """Whoever is still about to make the group is refused, for its version is another. :raises StoreUnavailable: it was changed."""
         version = {"version": partition.version, "new": (partition.version or 0) + 1, "ops": "[]", "ttl": TOMBSTONE}
-        answer = await self.client.change([Statement(queries.LEAVE_VERSION, {**key_of(partition.id), **version})])
+        answer = await self._changed([Statement(queries.LEAVE_VERSION, {**key_of(partition.id), **version})])
         if not answer["[applied]"]:
             raise StoreUnavailable("a group is being made that had been given up")
 
@@ -463,11 +463,18 @@ class CassandraStore:
             if not changes:
                 return
             claim = Statement(queries.CLAIM, {"tenant": tenant, "version": version, "new": (version or 0) + 1})
-            answer = await self.client.change([claim, *changes])
+            answer = await self._changed([claim, *changes])
             if answer["[applied]"]:
                 return
             await deferLater(self.clock, self._changes.random.uniform(0.0, 0.05) * (tries + 1))
         raise StoreUnavailable("others change the tenant's list of groups all the time")
+
+    async def _changed(self, changes: Sequence[Statement]) -> Mapping[str, Any]:
+        """What came of changes that may be made again if nobody knows. :raises StoreUnavailable:"""
+        try:
+            return await self.client.change(changes)
+        except Unknown as error:
+            raise StoreUnavailable(str(error)) from error
 
     # Indexes
 
