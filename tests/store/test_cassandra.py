@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from attrs import define, evolve, field
+from cassandra import ConsistencyLevel
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -15,6 +16,7 @@ from otter.store.cassandra import driver, queries
 from otter.store.cassandra.changes import REMEMBERED
 from otter.store.cassandra.client import Cassandra, Place, Unknown
 from otter.store.cassandra.opening import open_cassandra
+from otter.store.cassandra.partition import ONCE, POLICY
 from otter.store.cassandra.store import FORGOTTEN, HASTE, CassandraStore, event_of, place_of, stamp_of
 from tests.contracts.store import ALL, OTHER, StoreContract, a_webhook, deleting
 from tests.rig.keyspaces import a_keyspace
@@ -161,6 +163,16 @@ class CassandraStoreTests(OnCassandra, StoreContract, TestCase):
             epochs.append(store.epoch)
             await store.close()
         self.assertEqual(epochs, [1, 2])
+
+    async def test_where_all_data_centres_must_agree_they_do_so_on_conditional_writes_too(self):
+        self.assertEqual(self.keyspace.client.serial, "LOCAL_SERIAL")
+        store, _ = open_cassandra(reactor, self.keyspace.place, "QUORUM")
+        self.addCleanup(store.close)
+        statement = store.client._bound(queries.STATICS, {"tenant": "1", "grp": "g"}, "LOCAL_SERIAL")
+        self.assertEqual(statement.consistency_level, ConsistencyLevel.SERIAL)
+        self.assertEqual(statement.serial_consistency_level, ConsistencyLevel.SERIAL)
+        await store.create_group(a_group(), [], 1)
+        self.assertEqual(await store.get_group(GROUP_ID), await self.store.get_group(GROUP_ID))
 
     async def test_what_is_asked_of_cassandra_is_counted_by_name(self):
         before = dict(self.store.numbers())
@@ -516,6 +528,11 @@ class ForgottenTests(OnCassandra, Own, TestCase):
             await self.store.due_policies(time.time(), 10)
         self.assertEqual((self.keyspace.rows("schedule"), self.keyspace.rows("schedule_slots")), ([], []))
         self.assertEqual((event["due"], event["slot"]), (1000.0, 0))
+
+
+class OrderTests(SynchronousTestCase):
+    def test_executions_that_are_over_are_not_in_the_way_of_whoever_reads_the_group(self):
+        self.assertLess(POLICY, ONCE)
 
 
 class StampTests(SynchronousTestCase):

@@ -64,7 +64,7 @@ class Cassandra:
     Connected when it is made, which blocks; so it is made before the reactor runs.
 
     :ivar consistency: of everything that is not said otherwise: "LOCAL_QUORUM", or "QUORUM" where all data centres must agree.
-    :ivar asked: query -> how often. :ivar failed: how often in vain: "errors", and "unknown" for changes that may have been made.
+    :ivar asked: query -> how often. :ivar failed: how often in vain: "errors", and "unknown" for those of them that were changes and may have been made.
     """
 
     reactor: IReactorFromThreads
@@ -91,6 +91,11 @@ class Cassandra:
         except Exception as error:
             raise self.unusable(error) from error
 
+    @property
+    def serial(self) -> str:
+        """Who must agree on conditional writes: two data centres that change the same rows, each for itself, would lose changes."""
+        return "LOCAL_SERIAL" if self.consistency == "LOCAL_QUORUM" else "SERIAL"
+
     def unusable(self, error: Exception) -> CannotConnect:
         from otter.store.cassandra.driver import plainly
 
@@ -114,13 +119,17 @@ class Cassandra:
         """
         The rows that ``query`` comes to; all of them, whatever the pages that they come in.
 
-        :param args: name -> value. :param consistency: "" for what is usual here.
+        :param args: name -> value. :param consistency: "" for what is usual here; "LOCAL_SERIAL" ends what is under way before
+            it looks, in all data centres if they must agree.
         :raises StoreUnavailable:
         """
         self.asked[query] += 1
         statement = self._bound(query, args, consistency or self.consistency)
         statement.is_idempotent = True
-        return await self._slots.run(self._send, statement)
+        try:
+            return await self._slots.run(self._send, statement)
+        except Unknown as error:
+            raise StoreUnavailable(str(error)) from error  # It may be asked again.
 
     async def change(self, changes: Sequence[Change]) -> Row:
         """
@@ -131,13 +140,17 @@ class Cassandra:
         from cassandra import ConsistencyLevel
         from cassandra.query import BatchStatement
 
-        batch = BatchStatement(serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL)
+        batch = BatchStatement(serial_consistency_level=getattr(ConsistencyLevel, self.serial))
         batch.consistency_level = getattr(ConsistencyLevel, self.consistency)
         batch.is_idempotent = False
         for change in changes:
             self.asked[change.query] += 1
             batch.add(self._prepared[change.query], change.args)
-        rows = await self._slots.run(self._send, batch)
+        try:
+            rows = await self._slots.run(self._send, batch)
+        except Unknown:
+            self.failed["unknown"] += 1
+            raise
         return rows[0]
 
     def close(self) -> None:
@@ -153,8 +166,9 @@ class Cassandra:
         from cassandra import ConsistencyLevel
 
         statement = self._prepared[query].bind(args)
-        statement.consistency_level = getattr(ConsistencyLevel, consistency)
-        statement.serial_consistency_level = ConsistencyLevel.LOCAL_SERIAL
+        level = self.serial if consistency == "LOCAL_SERIAL" else consistency
+        statement.consistency_level = getattr(ConsistencyLevel, level)
+        statement.serial_consistency_level = getattr(ConsistencyLevel, self.serial)
         return statement
 
     def _send(self, statement: Any) -> Deferred:
@@ -185,7 +199,7 @@ class Cassandra:
         self._waiting.discard(answer)
         if isinstance(what, Exception):
             error = meaning_of(what)
-            self.failed["unknown" if isinstance(error, Unknown) else "errors"] += 1
+            self.failed["errors"] += 1
             self.trouble = str(error)
             answer.errback(Failure(error))
         else:

@@ -17,8 +17,13 @@ from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import dump_roster, dump_state, load_roster, load_state
 
 LAST = "\U0010ffff"
-POLICY, WEBHOOK, ONCE = "policy", "webhook", "once"
-"""Kinds of rows. Webhooks and remembered executions have ids that begin with their policy's."""
+POLICY, WEBHOOK, ONCE = "policy", "webhook", "remembered"
+"""
+Kinds of rows. Webhooks and remembered executions have ids that begin with their policy's.
+
+Whoever reads the statics reads up to the first row that lives. There is no remembered execution without a policy, so the many that
+are over must not come before it.
+"""
 Key = tuple[str, str]
 
 
