@@ -7,7 +7,8 @@ import pytest
 from attrs import define, evolve, field
 from cassandra import ConsistencyLevel
 from twisted.internet import reactor
-from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.defer import DeferredList, ensureDeferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from otter.domain.errors import GroupsOverLimit, NoSuchCapability, NoSuchScalingGroup, StoreUnavailable
@@ -86,6 +87,7 @@ class Disturbed:
     client: Cassandra
     plan: list = field(factory=list)
     broken: list = field(factory=list)
+    trouble: str | None = None
 
     def __getattr__(self, name):
         return getattr(self.client, name)
@@ -98,6 +100,7 @@ class Disturbed:
     async def execute(self, query, args, consistency=""):
         if (query, consistency) in self.broken:
             self.broken.remove((query, consistency))
+            await deferLater(reactor, 0.01)
             raise StoreUnavailable("too few replicas are alive: 1 of 2")
         return await self.client.execute(query, args, consistency)
 
@@ -314,6 +317,15 @@ class UnknownOutcomeTests(OnCassandra, Own, TestCase):
         client.plan, client.broken = [client.answer_lost], [(queries.STATICS, "LOCAL_SERIAL")] * 3
         await store.change_group(GROUP_ID, bigger)
         self.assertEqual((await self.desired(), client.broken), (1, []))
+
+    async def test_while_the_cluster_fails_those_who_wait_behind_a_change_do_not_wait_for_as_long_again(self):
+        await self.create()
+        store, client = self.disturbed()
+        client.broken, client.trouble = [(queries.STATICS, "")], "too few replicas are alive: 1 of 2"
+        changes = [store.change_group(GROUP_ID, bigger) for _ in range(20)]
+        results = await DeferredList([ensureDeferred(change) for change in changes], consumeErrors=True)
+        self.assertEqual([failure.type for _, failure in results], [StoreUnavailable] * 20)
+        self.assertEqual((await store.change_group(GROUP_ID, bigger)).state.desired, 1)
 
     async def test_a_group_whose_making_or_deletion_has_no_answer_is_made_and_deleted(self):
         store, client = self.disturbed()

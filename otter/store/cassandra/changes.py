@@ -90,6 +90,9 @@ class Changes:
             try:
                 verdicts = await self._fold(group_id, ops)
             except Exception as error:
+                if isinstance(error, StoreUnavailable) and self.client.trouble is not None:
+                    ops += line  # Nothing of theirs was sent; they would wait for as long, and for the same answer.
+                    line.clear()
                 verdicts = [(False, error)] * len(ops)
             for op, (well, value) in zip(ops, verdicts, strict=True):
                 (op.answer.callback if well else op.answer.errback)(value)

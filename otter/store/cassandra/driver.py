@@ -11,6 +11,7 @@ from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import (
     ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
     RetryPolicy,
     TokenAwarePolicy,
@@ -23,6 +24,9 @@ from otter.store.cassandra.client import CannotConnect, Place, Unknown, password
 PROTOCOL = 5
 RECONNECT = 0.5
 """Seconds between two attempts at a node that does not answer; the driver's own policy leaves a node unused for up to twice its outage."""
+
+IMPATIENCE = 1.0
+"""Seconds after which what may be made twice is asked of another node, too: one that is paused is found out by its silence alone."""
 
 
 class Careful(RetryPolicy):
@@ -49,6 +53,7 @@ def connect(place: Place) -> tuple[Cluster, Any]:
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(place.local_dc)),
         retry_policy=Careful(),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(IMPATIENCE, 2),
         request_timeout=place.timeout,
         row_factory=dict_factory,
     )
