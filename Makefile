@@ -4,17 +4,19 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 PORT ?= 9000
 CLOUD_PORT ?= 8900
 DATA ?= .run
+STORE ?= sqlite
 CONFIG ?=
+NODES ?= 1
 BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
-export PORT CLOUD_PORT DATA CONFIG CLOUD_PYTHON
+export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test lint types rows crash-points drill sim sim-points mutants dead-code bench clean
+.PHONY: help setup run cloud serve demo test test-cassandra test-cluster lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 - /p' $(MAKEFILE_LIST) | awk -F ' - ' '{ printf "make %-14s %s\n", $$1, $$2 }'
-	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) CONFIG=$(CONFIG); OTTER_* is passed through."
+	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) STORE=$(STORE) CONFIG=$(CONFIG) NODES=$(NODES); OTTER_* is passed through."
 
 setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .venv-cloud
 
@@ -45,6 +47,12 @@ demo: setup ## a story in nine steps against otter and a simulated cloud of its 
 
 test: setup ## everything that can be tested on this machine
 	@exec scripts/test
+
+test-cassandra: setup ## what needs a real Cassandra, on one node that it starts by itself (docs/services.md)
+	@exec $(BIN)/pytest -q -n 2 --dist worksteal -m services
+
+test-cluster: setup ## otter on three real nodes of Cassandra that are killed, paused and restarted; CLUSTER="--minutes 20" and so on
+	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
 
 lint: setup ## style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -78,6 +86,17 @@ dead-code: setup ## list what no walk through HTTP reaches, whichever engine run
 
 bench: setup ## the figures of docs/figures.md, measured here
 	@exec $(BIN)/python -m benchmarks
+
+services: ## real Cassandra and ZooKeeper on loopback, NODES=1 or 3 of each; they need Java 17 and Maven (docs/services.md)
+	@$(PYTHON) -m scripts.services up --nodes $(NODES)
+	@$(PYTHON) -m scripts.services env
+	@echo "make services-down stops them, and keeps their data; with WIPE=1 it forgets them." >&2
+
+schema: setup ## the tables in Cassandra: make or update those that CONFIG's store names; SCHEMA="--dry-run" and so on
+	@exec $(BIN)/otter-schema $(if $(CONFIG),--config "$(CONFIG)") $(SCHEMA)
+
+services-down: ## stop what make services started; WIPE=1 forgets the data, too
+	@$(PYTHON) -m scripts.services down $(if $(WIPE),--wipe)
 
 clean: ## remove what these targets made, but not the data
 	rm -rf .venv .venv-cloud .venv-mutants .hypothesis .pytest_cache .ruff_cache .mypy_cache build *.egg-info

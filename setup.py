@@ -14,6 +14,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["otter", "otter.*"]), "twisted.plugins"],
     package_dir={"twisted.plugins": "otter/plugins"},
+    package_data={"otter.store.cassandra": ["versions/*.cql"]},
     install_requires=[
         "attrs>=26.1",
         "cronsim>=2.8",
@@ -27,8 +28,10 @@ setup(
         "zope.interface>=8.7",
     ],
     extras_require={
+        "cassandra": ["cassandra-driver>=3.30"],
         "mutants": ["cosmic-ray>=8.7"],
         "test": [
+            "cassandra-driver>=3.30",
             "hypothesis>=6.170",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
@@ -39,5 +42,5 @@ setup(
             "tox>=4.67",
         ],
     },
-    entry_points={"console_scripts": ["otter-store = otter.__main__:store"]},
+    entry_points={"console_scripts": ["otter-store = otter.__main__:store", "otter-schema = otter.__main__:schema"]},
 )

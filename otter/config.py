@@ -7,6 +7,7 @@ shows every key, docs/configuration.md explains it.
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
@@ -82,7 +83,17 @@ class AuthMode(Enum):
 
 
 class StoreBackend(Enum):
+    """Where otter keeps its data: in a file of one process, or in a cluster that many share."""
+
     SQLITE = "sqlite"
+    CASSANDRA = "cassandra"
+
+
+class Consistency(Enum):
+    """What must agree on each change and each read: most replicas of the local data centre, or of all."""
+
+    LOCAL_QUORUM = "LOCAL_QUORUM"
+    QUORUM = "QUORUM"
 
 
 class IdentityStrategy(Enum):
@@ -212,8 +223,26 @@ class SchedulerConfig:
 
 @frozen
 class StoreConfig:
+    """
+    :ivar path: of SQLite's file. All that follows is about Cassandra.
+    :ivar hosts: addresses of some of its nodes.
+    :ivar local_dc: the data centre whose nodes are asked; "" for that of the node that answers first.
+    :ivar username: "" if Cassandra asks nobody who they are. :ivar password_file: where its password is.
+    :ivar ca_file: certificates of who signs those of the nodes; "" for no TLS.
+    :ivar timeout: seconds for one request.
+    """
+
     backend: StoreBackend = StoreBackend.SQLITE
     path: str = "otter.sqlite"
+    hosts: Names = ()
+    port: int = field(default=9042, validator=positive)
+    keyspace: str = "otter"
+    consistency: Consistency = Consistency.LOCAL_QUORUM
+    local_dc: str = ""
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    timeout: float = field(default=5.0, validator=positive)
 
 
 @frozen
@@ -303,6 +332,7 @@ def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
     document |= from_environment(environ)
     config = read(Config, document, "")
     refuse_hasty_resolving(config)
+    refuse_unusable_store(config.store)
     return config
 
 
@@ -405,6 +435,16 @@ def refuse_hasty_resolving(config: Config) -> None:
             "converger.resolve_timeout: must be above converger.send_window plus cloud.timeout,"
             f" which is {least:g}, not {config.converger.resolve_timeout:g}"
         )
+
+
+def refuse_unusable_store(store: StoreConfig) -> None:
+    """What cannot be right, whatever the cluster says."""
+    if store.backend is StoreBackend.CASSANDRA and not store.hosts:
+        raise ConfigError("store.hosts: missing; Cassandra needs the address of one node or more")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", store.keyspace):
+        raise ConfigError(f"store.keyspace: must be small letters, digits and _, not {store.keyspace!r}")
+    if bool(store.username) != bool(store.password_file):
+        raise ConfigError("store.username: goes with store.password_file")
 
 
 def read(kind: Any, document: Any, where: str) -> Any:

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -30,6 +30,8 @@ from otter.config import (
     ConfigError,
     EngineName,
     IdentityStrategy,
+    StoreBackend,
+    StoreConfig,
     TrafficConfig,
     load_config,
     password_of,
@@ -62,6 +64,9 @@ from otter.services.holds import Holds
 from otter.services.scheduler import Scheduler
 from otter.services.selfheal import SelfHeal
 from otter.services.turns import Turns
+from otter.store.cassandra.client import CannotConnect, Place
+from otter.store.cassandra.opening import open_cassandra
+from otter.store.cassandra.store import CassandraStore
 from otter.store.interface import IStore
 from otter.store.sqlite.database import CannotOpen, GroupCommit
 from otter.store.sqlite.schema import WrongVersion
@@ -90,7 +95,7 @@ class Options(UsageOptions):
         try:
             config = load_config(self.paths or ["config.json"], environ)
             service = make_service(config, password_of(config.identity, environ), reactor)
-        except (ConfigError, CannotOpen, WrongVersion) as error:
+        except (ConfigError, CannotOpen, CannotConnect, WrongVersion) as error:
             raise UsageError(str(error)) from None
         collect_rarely()
         return service
@@ -110,16 +115,16 @@ def collect_rarely() -> None:
 class Otter(MultiService):
     """Stops what runs before what it stands on."""
 
-    def __init__(self, database: GroupCommit) -> None:
+    def __init__(self, store: IStore) -> None:
         super().__init__()
-        self.database = database
+        self.store = store
 
     @inlineCallbacks
     def stopService(self):
         self.running = False
         for service in reversed(list(self)):
             yield service.stopService()
-        yield self.database.close()
+        yield ensureDeferred(self.store.close())
         log.info("otter-stopped")
 
 
@@ -169,12 +174,11 @@ class Outside:
 
 
 def make_service(config: Config, password: str, reactor: Any) -> MultiService:
-    """Everything this process runs, wired and not yet started. :raises ConfigError, CannotOpen, WrongVersion:"""
-    database = GroupCommit(reactor, Path(config.store.path))
-    store = SQLiteStore(database)
-    keys = service_keys(Path(config.secrets.key_file), used_keys(store))
+    """Everything this process runs, wired and not yet started. :raises ConfigError, CannotOpen, CannotConnect, WrongVersion:"""
+    store, used_keys = open_store(config.store, reactor)
+    keys = service_keys(Path(config.secrets.key_file), used_keys)
     limits = limits_in(config)
-    otter = Otter(database)
+    otter = Otter(store)
     client, _ = make_client(reactor)
     outside = Outside(steadied(reactor), reactor, client)
     holds = Holds(store, reactor, config.hold)
@@ -189,9 +193,12 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
     Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
-        admin = ApiSite(make_admin(Tenants(store, outside.clock), health.document), config.http.max_body)
+        admin = ApiSite(
+            make_admin(Tenants(store, outside.clock), health.document, numbers_of(store)), config.http.max_body
+        )
         Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
-    facts = {"listen": config.listen, "store": config.store.path, "pid": os.getpid()}
+    where = config.store.path if config.store.backend is StoreBackend.SQLITE else config.store.keyspace
+    facts = {"listen": config.listen, "store": where, "pid": os.getpid()}
     engines = {"engine": config.engine.value, "worker_tenants": list(config.worker_tenants), "hold": config.hold}
     log.info("otter-made", **engines, **facts)
     return otter
@@ -311,11 +318,34 @@ def limits_in(config: Config) -> Limits:
     return Limits(absolute.maxGroups, absolute.maxPoliciesPerGroup, absolute.maxWebhooksPerPolicy)
 
 
-def used_keys(store: IStore) -> list[str]:
-    """The ids of the service keys that the store needs. Its reads do not wait, so they are known at once."""
-    used: list[str] = []
-    ensureDeferred(store.capability_key_ids()).addCallback(used.extend)
-    return used
+def open_store(config: StoreConfig, reactor: Any) -> tuple[IStore, Sequence[str]]:
+    """The store, and the ids of the service keys that it needs. :raises CannotOpen, CannotConnect, WrongVersion:"""
+    match config.backend:
+        case StoreBackend.SQLITE:
+            store = SQLiteStore(GroupCommit(reactor, Path(config.path)))
+            return store, store.capability_key_ids_now()
+        case StoreBackend.CASSANDRA:
+            return open_cassandra(reactor, place_of(config), config.consistency.value)
+
+
+def numbers_of(store: IStore) -> Callable[[], Mapping[str, int]]:
+    """What a store has to say of itself, for the admin listener."""
+    if isinstance(store, CassandraStore):
+        return lambda: {f"cassandra.{name}": number for name, number in store.numbers().items()}
+    return dict
+
+
+def place_of(config: StoreConfig) -> Place:
+    return Place(
+        config.hosts,
+        config.port,
+        config.keyspace,
+        config.local_dc,
+        config.username,
+        config.password_file,
+        config.ca_file,
+        config.timeout,
+    )
 
 
 def makeService(options: Options) -> IService:

@@ -1,5 +1,5 @@
 """
-The story of a group, told as it happens. PORT, CLOUD_PORT: see the Makefile.
+The story of a group, told as it happens. PORT, CLOUD_PORT, STORE: see the Makefile.
 
 If an otter answers at PORT, it plays in that one and in the simulated cloud at CLOUD_PORT, for a tenant that is new each
 time; otherwise in an otter and a cloud of its own.
@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from types import FrameType
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.stores import store_section
 from scripts.story import LONG_STEPS, Elsewhere, Missed, Scene, tell
 from tests.rig.mimic import Cloud, start_mimic
 from tests.rig.otter import Otter
@@ -71,7 +73,7 @@ def own_stage() -> Iterator[tuple[str, str]]:
     try:
         cloud = start_mimic(folder)
         try:
-            otter = Otter(folder / "otter", cloud.identity_url)
+            otter = Otter(folder / "otter", cloud.identity_url, **own_store())
             otter.start()
             try:
                 yield otter.root, cloud.identity_url
@@ -86,6 +88,13 @@ def own_stage() -> Iterator[tuple[str, str]]:
         shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
+
+
+def own_store() -> dict[str, Any]:
+    """What is to be configured for the store that STORE names; nothing for a file of its own."""
+    if os.environ.get("STORE", "sqlite") == "sqlite":
+        return {}
+    return {"store": store_section({**os.environ, "KEYSPACE": "otter_demo"})}
 
 
 def interrupt(signal_number: int, frame: FrameType | None) -> None:

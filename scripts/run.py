@@ -1,4 +1,4 @@
-"""otter and a simulated cloud together, until Ctrl-C. PORT, CLOUD_PORT, DATA, CONFIG: see the Makefile."""
+"""otter and a simulated cloud together, until Ctrl-C. PORT, CLOUD_PORT, DATA, STORE, CONFIG: see the Makefile."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 PORT, CLOUD_PORT, DATA = os.environ["PORT"], os.environ["CLOUD_PORT"], Path(os.environ["DATA"])
-READY_WITHIN = 60.0
-"""Seconds."""
+READY_WITHIN = 240.0
+"""Seconds. A real Cassandra takes its time."""
 TENANT = "100200"
 WELCOME = """
 otter is ready:        http://127.0.0.1:{port}/v1.0/{tenant}/groups     (health: http://127.0.0.1:{port}/health)

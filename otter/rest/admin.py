@@ -1,6 +1,6 @@
 """What operators ask, on a listener of its own. Nobody else may reach it. (docs/operations.md, "The admin listener".)"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from klein import Klein
@@ -12,8 +12,10 @@ from otter.rest.bodies import answer
 from otter.rest.errors import error_routes
 
 
-def make_admin(tenants: Tenants, health: Callable[[], dict[str, Any]]) -> Resource:
-    """Everything that is answered there. :param health: as in ``rest.about``."""
+def make_admin(
+    tenants: Tenants, health: Callable[[], dict[str, Any]], numbers: Callable[[], Mapping[str, int]] = dict
+) -> Resource:
+    """Everything that is answered there. :param health: as in ``rest.about``. :param numbers: more of them, by name."""
     app = Klein()
     app.url_map.strict_slashes = False
 
@@ -25,7 +27,7 @@ def make_admin(tenants: Tenants, health: Callable[[], dict[str, Any]]) -> Resour
     async def metrics(request: IRequest) -> bytes:
         counts, now = await tenants.count()
         said = health()
-        numbers = {
+        shown = {
             "groups": counts.groups,
             "policies": counts.policies,
             "webhooks": counts.webhooks,
@@ -33,8 +35,9 @@ def make_admin(tenants: Tenants, health: Callable[[], dict[str, Any]]) -> Resour
             "worker_tenants": said["worker_tenants"],
             "held": int(said["held"]["everything"]),
             "held_tenants": said["held"]["tenants"],
+            **numbers(),
         }
-        listed = [{"id": f"otter.metrics.{name}", "value": value, "time": int(now)} for name, value in numbers.items()]
+        listed = [{"id": f"otter.metrics.{name}", "value": value, "time": int(now)} for name, value in shown.items()]
         return answer(request, 200, {"metrics": listed})
 
     @app.route("/suspended", methods=["GET"])

@@ -38,6 +38,9 @@ class IStore(Protocol):
     def trouble(self) -> str | None:
         """Why nothing can be stored at this moment; None if, as far as we know, it can."""
 
+    async def close(self) -> None:
+        """Nothing can be read or stored afterwards; what was begun is finished, or its caller is told."""
+
     async def create_group(self, group: Group, policies: Sequence[Policy], most: int) -> None:
         """
         Store a new group with its policies, all or nothing.

@@ -76,6 +76,10 @@ class SQLiteStore:
     def trouble(self) -> str | None:
         return self.database.trouble
 
+    async def close(self) -> None:
+        if closing := self.database.close():
+            await closing
+
     async def create_group(self, group: Group, policies: Sequence[Policy], most: int) -> None:
         key = (group.id.tenant, group.id.group)
 
@@ -285,6 +289,9 @@ class SQLiteStore:
         raise NoSuchCapability()
 
     async def capability_key_ids(self) -> Sequence[str]:
+        return self.capability_key_ids_now()
+
+    def capability_key_ids_now(self) -> Sequence[str]:
         return [key_id for (key_id,) in self.database.read("SELECT DISTINCT key_id FROM webhooks")]
 
 

@@ -1,0 +1,1 @@
+"""``IStore`` on Apache Cassandra. (docs/cassandra.md.)"""

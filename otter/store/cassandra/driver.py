@@ -1,0 +1,104 @@
+"""What touches the driver's own classes. It is imported when Cassandra is used, and not before: it is large."""
+
+import logging
+import ssl
+from typing import Any
+
+from cassandra import ConsistencyLevel, OperationTimedOut, Unavailable, WriteTimeout
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.io.libevreactor import LibevConnection
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    RetryPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.query import dict_factory
+
+from otter.domain.errors import StoreUnavailable
+from otter.store.cassandra.client import CannotConnect, Place, Unknown, password_in
+
+PROTOCOL = 5
+RECONNECT = 0.5
+"""Seconds between two attempts at a node that does not answer; the driver's own policy leaves a node unused for up to twice its outage."""
+
+IMPATIENCE = 1.0
+"""Seconds after which what may be made twice is asked of another node, too: one that is paused is found out by its silence alone."""
+
+
+class Careful(RetryPolicy):
+    """Only what may be made twice is tried at another node. The driver's own policy repeats changes, and so loses against itself."""
+
+    def on_request_error(self, query: Any, consistency: Any, error: Any, retry_num: int) -> tuple:
+        again = bool(query.is_idempotent) and retry_num < 2
+        return (self.RETRY_NEXT_HOST if again else self.RETHROW), None
+
+    def on_unavailable(self, query: Any, consistency: Any, needed: int, alive: int, retry_num: int) -> tuple:
+        return (self.RETRY_NEXT_HOST if retry_num == 0 else self.RETHROW), None
+
+
+def connect(place: Place) -> tuple[Cluster, Any]:
+    """A cluster and a session; blocks."""
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # What matters of it, we say ourselves.
+    options: dict[str, Any] = {}
+    if place.username:
+        options["auth_provider"] = PlainTextAuthProvider(place.username, password_in(place.password_file))
+    if place.ca_file:
+        options["ssl_context"] = tls_of(place.ca_file)
+        options["ssl_context"].check_hostname = False
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(place.local_dc)),
+        retry_policy=Careful(),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(IMPATIENCE, 2),
+        request_timeout=place.timeout,
+        row_factory=dict_factory,
+    )
+    cluster = Cluster(
+        list(place.hosts),
+        port=place.port,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        protocol_version=PROTOCOL,
+        reconnection_policy=ConstantReconnectionPolicy(RECONNECT, None),
+        connection_class=LibevConnection,
+        idle_heartbeat_interval=5,
+        idle_heartbeat_timeout=5,
+        **options,
+    )
+    try:
+        return cluster, cluster.connect()
+    except Exception:
+        cluster.shutdown()
+        raise
+
+
+def tls_of(ca_file: str) -> ssl.SSLContext:
+    """:raises CannotConnect:"""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise CannotConnect(f"store.ca_file: {ca_file}: {error}") from None
+
+
+def meaning_of(error: Exception) -> StoreUnavailable:
+    """
+    What an error of the driver's means to whoever asked.
+
+    That a node has been silent, or went away, says nothing about whether it had done what it was asked.
+    """
+    if isinstance(error, Unavailable):
+        return StoreUnavailable(f"too few replicas are alive: {error.alive_replicas} of {error.required_replicas}")
+    if isinstance(error, WriteTimeout | OperationTimedOut | ConnectionException | NoHostAvailable):
+        return Unknown(plainly(error))
+    return StoreUnavailable(plainly(error))
+
+
+def plainly(error: BaseException) -> str:
+    """The first of what may be many lines, and without the driver's own words around it."""
+    if isinstance(error, NoHostAvailable):
+        reasons = {f"{host}: {plainly(reason)}" for host, reason in error.errors.items()}
+        return "no node can be used" + (f" ({'; '.join(sorted(reasons))})" if reasons else "")
+    return " ".join((str(error) or type(error).__name__).split())

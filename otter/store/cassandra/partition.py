@@ -1,0 +1,168 @@
+"""One group's partition while it is thought about: what was read of it, and what is to become of it. Pure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from attrs import define, evolve, frozen
+from pyrsistent import PMap
+
+from otter.domain.errors import NoSuchPolicy, NoSuchScalingGroup, NoSuchWebhook
+from otter.domain.group import Group, GroupConfig, GroupId, Status, config_of
+from otter.domain.launch import Launch, launch_of
+from otter.domain.policy import Policy, policy_of
+from otter.domain.roster import Roster
+from otter.domain.webhook import Webhook, webhook_of
+from otter.store.documents import dump_roster, dump_state, load_roster, load_state
+
+LAST = "\U0010ffff"
+POLICY, WEBHOOK, ONCE = "policy", "webhook", "remembered"
+"""
+Kinds of rows. Webhooks and remembered executions have ids that begin with their policy's.
+
+Whoever reads the statics reads up to the first row that lives. There is no remembered execution without a policy, so the many that
+are over must not come before it.
+"""
+Key = tuple[str, str]
+
+
+@frozen
+class Rows:
+    """A range of rows, ``last`` included."""
+
+    kind: str
+    first: str
+    last: str
+
+
+def one(kind: str, *path: str) -> Rows:
+    return Rows(kind, "/".join(path), "/".join(path))
+
+
+def all_of(kind: str, *path: str) -> Rows:
+    return Rows(kind, "/".join((*path, "")) if path else "", "/".join((*path, LAST)))
+
+
+@frozen
+class Row:
+    """:ivar due: of a policy (epoch seconds). :ivar ttl: seconds for which it is kept; 0 for ever."""
+
+    data: str
+    due: float | None = None
+    ttl: int = 0
+
+
+@define
+class Partition:
+    """
+    :ivar version: of the statics, and with them of everything in the partition.
+    :ivar group: None if there is none.
+    :ivar rows: those that were asked for.
+    """
+
+    id: GroupId
+    version: int | None
+    group: Group | None
+    rows: PMap[Key, Row]
+
+    def require(self, even_deleting: bool = False) -> Group:
+        """:raises NoSuchScalingGroup:"""
+        if self.group is None or (self.group.state.status is Status.DELETING and not even_deleting):
+            raise NoSuchScalingGroup(self.id)
+        return self.group
+
+    def policy(self, policy_id: str) -> Policy:
+        """:raises NoSuchScalingGroup, NoSuchPolicy:"""
+        self.require()
+        row = self.rows.get((POLICY, policy_id))
+        if row is None:
+            raise NoSuchPolicy(self.id, policy_id)
+        return policy_in(policy_id, row)
+
+    def webhook(self, policy_id: str, webhook_id: str) -> tuple[Webhook, str]:
+        """The webhook, and the digest of its capability. :raises NoSuchScalingGroup, NoSuchPolicy, NoSuchWebhook:"""
+        self.policy(policy_id)
+        row = self.rows.get((WEBHOOK, f"{policy_id}/{webhook_id}"))
+        if row is None:
+            raise NoSuchWebhook(self.id, policy_id, webhook_id)
+        return webhook_in(webhook_id, row)
+
+    def ids(self, kind: str, prefix: str = "") -> Iterator[str]:
+        """What is after the prefix, in order."""
+        for found, id in sorted(self.rows):
+            if found == kind and id.startswith(prefix):
+                yield id.removeprefix(prefix)
+
+    def put(self, kind: str, id: str, row: Row) -> None:
+        self.rows = self.rows.set((kind, id), row)
+
+    def drop(self, kind: str, prefix: str) -> None:
+        """Forget all rows of the kind whose ids begin so."""
+        for id in list(self.ids(kind, prefix)):
+            self.rows = self.rows.remove((kind, prefix + id))
+
+
+def policy_row(policy: Policy) -> Row:
+    return Row(json.dumps(policy.document), policy.due)
+
+
+def policy_in(policy_id: str, row: Row) -> Policy:
+    return evolve(policy_without_due(policy_id, row.data), due=row.due)
+
+
+@lru_cache(maxsize=256)
+def policy_without_due(policy_id: str, document: str) -> Policy:
+    return policy_of(policy_id, json.loads(document))
+
+
+def webhook_row(webhook: Webhook, digest: str) -> Row:
+    facts = {"key_id": webhook.key_id, "rotation": webhook.rotation, "digest": digest, "document": webhook.document}
+    return Row(json.dumps(facts))
+
+
+def webhook_in(webhook_id: str, row: Row) -> tuple[Webhook, str]:
+    facts = json.loads(row.data)
+    return webhook_of(webhook_id, facts["key_id"], facts["document"], facts["rotation"]), facts["digest"]
+
+
+def statics_of(group: Group, before: Group | None = None) -> dict[str, str]:
+    """The static columns of ``group`` that are not as they were ``before``."""
+    columns: dict[str, str] = {}
+    if before is None or group.config is not before.config:
+        columns["config"] = json.dumps(group.config.document)
+    if before is None or group.launch is not before.launch:
+        columns["launch"] = json.dumps(group.launch.document)
+    if before is None or group.state != before.state:
+        columns["state"] = dump_state(group.state)
+    if before is None or (group.roster is not before.roster and group.roster != before.roster):
+        columns["roster"] = dump_roster(group.roster)
+    return columns
+
+
+def group_in(group_id: GroupId, statics: Mapping[str, Any], suspended: bool) -> Group | None:
+    if statics.get("config") is None:
+        return None
+    return Group(
+        group_id,
+        config_from(statics["config"]),
+        launch_from(statics["launch"]),
+        load_state(statics["state"]),
+        roster_from(statics["roster"]),
+        suspended,
+    )
+
+
+@lru_cache(maxsize=256)
+def config_from(text: str) -> GroupConfig:
+    return config_of(json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def launch_from(text: str) -> Launch:
+    return launch_of(json.loads(text))
+
+
+@lru_cache(maxsize=64)
+def roster_from(text: str) -> Roster:
+    return load_roster(text)
