@@ -35,7 +35,7 @@ MOST = 0.02
 ELSEWHERE = Path("otter", "store", "cassandra")
 """No walk has a Cassandra to walk on: ``make test-cassandra`` and ``make test-cluster`` try what is in there."""
 SUITES = {
-    "convergence": ("tests/walks", "tests/process"),
+    "convergence": ("tests/walks", "tests/process", "-m", "not services"),
     "cycle": ("tests/walks", "-m", "not healing"),
     "worker": ("tests/walks", "-m", "not healing and not retrying"),
 }

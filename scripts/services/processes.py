@@ -69,9 +69,9 @@ class Process:
         self.pid_file.write_text(f"{child.pid} {start_time(child.pid)}")
 
     def send(self, number: signal.Signals) -> None:
-        if self.pid is not None:
+        if (pid := self.pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+                os.kill(pid, number)
 
     def end(self, number: signal.Signals, within: float = 20.0) -> None:
         """Sends the signal and waits until the process is gone, which is forced after ``within`` seconds."""

@@ -12,6 +12,7 @@ import pytest
 from tests.process.lives import BIN, complaint, config_file, key_file
 from tests.rig.keyspaces import a_keyspace
 from tests.rig.mimic import Cloud, start_mimic
+from tests.rig.otter import watched
 from tests.rig.processes import REPOSITORY, until
 from tests.walks.api import Api, link
 from tests.walks.documents import policy
@@ -26,7 +27,7 @@ def command(*arguments):
 
 def done(*arguments):
     """What the command says, which does what it is told; an import may wait for ten seconds."""
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
+    environment = {"PATH": "/usr/bin:/bin", **watched({"PYTHONPATH": str(REPOSITORY)})}
     ended = subprocess.run(
         command(*arguments), check=False, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=120
     )
