@@ -6,9 +6,10 @@ import pytest
 
 from tests.process.lives import BIN, complaint, config_file, said
 from tests.rig.processes import HERE, free_port
-from tests.walks.api import Api
+from tests.walks.api import Api, link
 from tests.walks.documents import policy
 
+KEY = {"idempotency_key": "once"}
 SCHEMA = [sys.executable, "-c", "from otter.__main__ import schema; schema()"]
 
 
@@ -26,14 +27,22 @@ def test_a_store_is_moved_from_one_file_to_another(lives, tmp_path):
     first, second = lives.otter().start(), lives.otter()
     api = Api(f"{first.root}/t1")
     group = api.create_group(policy())
+    [hook] = api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
+    api("POST", link(group["scalingPolicies"][0]) + "execute", **KEY)
     first.stop()
     assert said(otter_store("export", "--config", config_file(first), tmp_path / "moved"))[0] == 0
     status, words = said(otter_store("import", "--config", config_file(second), tmp_path / "moved"))
     assert (status, "1 group" in words) == (0, True), words
     second.start()
     moved = Api(f"{second.root}/t1")
-    assert moved("GET", f"/groups/{group['id']}/state").document["group"]["held"] is True
-    assert len(moved("GET", f"/groups/{group['id']}/policies").document["policies"]) == 1
+    state = f"/groups/{group['id']}/state"
+    assert moved("GET", state).document["group"]["held"] is True
+    [kept] = moved("GET", f"/groups/{group['id']}/policies").document["policies"]
+    assert moved("GET", link(kept) + "webhooks").document["webhooks"][0]["id"] == hook["id"]
+    moved("POST", link(kept) + "execute", **KEY)
+    assert moved("GET", state).document["group"]["desiredCapacity"] == 1, (
+        "what was executed before is not executed again"
+    )
 
 
 @pytest.mark.parametrize("command", [otter_store("hold"), otter_store("held"), otter_store("release", "t1"), SCHEMA])
