@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.process.lives import BIN, complaint, config_file, said
+from tests.process.lives import BIN, complaint, config_file, key_file, said
 from tests.rig.processes import HERE, free_port
 from tests.walks.api import Api, link
 from tests.walks.documents import policy
@@ -24,7 +24,8 @@ def nowhere(lives):
 
 
 def test_a_store_is_moved_from_one_file_to_another(lives, tmp_path):
-    first, second = lives.otter().start(), lives.otter()
+    first = lives.otter().start()
+    second = lives.otter(secrets={"key_file": str(key_file(first))})
     api = Api(f"{first.root}/t1")
     group = api.create_group(policy())
     [hook] = api.create(link(group["scalingPolicies"][0]) + "webhooks", {"name": "hook"})
