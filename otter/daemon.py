@@ -323,7 +323,7 @@ def open_store(config: StoreConfig, reactor: Any) -> tuple[IStore, Sequence[str]
     match config.backend:
         case StoreBackend.SQLITE:
             store = SQLiteStore(GroupCommit(reactor, Path(config.path)))
-            return store, store.capability_key_ids_now()
+            return store, used_keys(store)
         case StoreBackend.CASSANDRA:
             return open_cassandra(reactor, place_of(config), config.consistency.value)
 
@@ -333,6 +333,13 @@ def numbers_of(store: IStore) -> Callable[[], Mapping[str, int]]:
     if isinstance(store, CassandraStore):
         return lambda: {f"cassandra.{name}": number for name, number in store.numbers().items()}
     return dict
+
+
+def used_keys(store: SQLiteStore) -> list[str]:
+    """The ids of the service keys that the store needs. Its reads do not wait, so they are known at once."""
+    used: list[str] = []
+    ensureDeferred(store.capability_key_ids()).addCallback(used.extend)
+    return used
 
 
 def place_of(config: StoreConfig) -> Place:

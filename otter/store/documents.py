@@ -1,16 +1,18 @@
-"""How a group's state and roster are written down; the same in every back end."""
+"""How what is stored is written down and read; the same in every back end."""
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 from pyrsistent import PVector, pmap, pset, pvector
 
 from otter.domain.balancers import BalancerId, Target
-from otter.domain.group import GroupState, Refusal, Status
+from otter.domain.group import GroupConfig, GroupState, Refusal, Status, config_of
 from otter.domain.jobs import Job, Jobs, Kind
-from otter.domain.launch import DEFAULT_KIND
+from otter.domain.launch import DEFAULT_KIND, Launch, launch_of
+from otter.domain.policy import Policy, policy_of
 from otter.domain.roster import Create, Member, Place, Roster
 
 
@@ -110,3 +112,27 @@ def load_place(document: Mapping[str, Any]) -> Place:
 def load_target(lb_id: str, port: int | None, kind: str = DEFAULT_KIND) -> Target:
     """:param kind: not in what was written when there was only one."""
     return Target(BalancerId(kind, lb_id), port)
+
+
+@lru_cache(maxsize=256)
+def config_from(text: str) -> GroupConfig:
+    return config_of(json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def launch_from(text: str) -> Launch:
+    return launch_of(json.loads(text))
+
+
+@lru_cache(maxsize=64)
+def roster_from(text: str) -> Roster:
+    return load_roster(text)
+
+
+def policy_from(policy_id: str, document: str, due: float | None) -> Policy:
+    return evolve(policy_without_due(policy_id, document), due=due)
+
+
+@lru_cache(maxsize=256)
+def policy_without_due(policy_id: str, document: str) -> Policy:
+    return policy_of(policy_id, json.loads(document))

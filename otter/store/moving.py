@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from otter.domain.errors import OtterError
+from otter.store.disk import keep
 from otter.store.lines import (
     EXECUTION,
     HEADER,
@@ -110,15 +111,6 @@ async def write(store: IMoving, file: IO[str], now: float) -> Tally:
 def private(path: Path) -> IO[str]:
     """A new file; launch configurations may hold secrets. :raises FileExistsError:"""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
-
-
-def keep(folder: Path) -> None:
-    """See to it that what the folder has in it survives power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # In

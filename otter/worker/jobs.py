@@ -132,20 +132,25 @@ class Sight:
 
     def going_on(self, job: Job) -> Job:
         """The job with this owner. Time in which nobody could work on it does not count, nor what a clock that was wrong made of it."""
+        return evolve(job, owner=self.owner, deadline=min(job.deadline + self.idle, self.deadline(job.kind)))
+
+    def deadline(self, kind: Kind) -> float:
+        """Of a job that begins now."""
         allowed = {
             Kind.LAUNCH: self.timeouts.build,
             Kind.PLACE: self.timeouts.online,
             Kind.DELETE: self.desired.draining_timeout + self.timeouts.detach,
         }
-        deadline = min(job.deadline + self.idle, self.observed.at + allowed[job.kind])
-        return evolve(job, owner=self.owner, deadline=deadline)
+        return self.observed.at + allowed[kind]
 
     def launch(self, id: str, **more: Any) -> Job:
-        return Job(Kind.LAUNCH, id, self.owner, self.observed.at + self.timeouts.build, **more)
+        return Job(Kind.LAUNCH, id, self.owner, self.deadline(Kind.LAUNCH), **more)
+
+    def placement(self, server_id: str) -> Job:
+        return Job(Kind.PLACE, server_id, self.owner, self.deadline(Kind.PLACE), server_id)
 
     def deletion(self, server_id: str) -> Job:
-        deadline = self.observed.at + self.desired.draining_timeout + self.timeouts.detach
-        return Job(Kind.DELETE, server_id, self.owner, deadline, server_id)
+        return Job(Kind.DELETE, server_id, self.owner, self.deadline(Kind.DELETE), server_id)
 
 
 def resumed(job: Job, sight: Sight) -> Iterator[Job]:
@@ -235,16 +240,15 @@ def adopted(server: Server, sight: Sight) -> Job:
     """The rest of what another engine, or an earlier request, began."""
     if server.state is ServerState.BUILD:
         return sight.launch(server.create_id or server.id, server_id=server.id)
-    return Job(Kind.PLACE, server.id, sight.owner, sight.observed.at + sight.timeouts.online, server.id)
+    return sight.placement(server.id)
 
 
 def work_of(jobs: Sequence[Job], generation: int, tickets: Sequence[Ticket], sight: Sight) -> Work:
     """The next steps of ``jobs``, in a world that has nothing else in it."""
     observed = sight.observed
-    unsent = [job for job in jobs if job.kind is Kind.LAUNCH and not job.server_id and job.id not in observed.pending]
-    sent = {
-        job.key: ticket.create_id for job, ticket in zip([job for job in unsent if not job.why], tickets, strict=False)
-    }
+    launches = (job for job in jobs if job.kind is Kind.LAUNCH and not job.why)
+    unsent = (job for job in launches if not job.server_id and job.id not in observed.pending)
+    sent = {job.key: ticket.create_id for job, ticket in zip(unsent, tickets, strict=False)}
     jobs = [evolve(job, id=sent.get(job.key, job.id)) for job in jobs]
 
     theirs = {job.server_id for job in jobs}

@@ -2,19 +2,24 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 from pyrsistent import PMap
 
 from otter.domain.errors import NoSuchPolicy, NoSuchScalingGroup, NoSuchWebhook
-from otter.domain.group import Group, GroupConfig, GroupId, Status, config_of
-from otter.domain.launch import Launch, launch_of
-from otter.domain.policy import Policy, policy_of
-from otter.domain.roster import Roster
+from otter.domain.group import Group, GroupId, Status
+from otter.domain.policy import Policy
 from otter.domain.webhook import Webhook, webhook_of
-from otter.store.documents import dump_roster, dump_state, load_roster, load_state
+from otter.store.documents import (
+    config_from,
+    dump_roster,
+    dump_state,
+    launch_from,
+    load_state,
+    policy_from,
+    roster_from,
+)
 
 LAST = "\U0010ffff"
 POLICY, WEBHOOK, ONCE = "policy", "webhook", "remembered"
@@ -108,12 +113,7 @@ def policy_row(policy: Policy) -> Row:
 
 
 def policy_in(policy_id: str, row: Row) -> Policy:
-    return evolve(policy_without_due(policy_id, row.data), due=row.due)
-
-
-@lru_cache(maxsize=256)
-def policy_without_due(policy_id: str, document: str) -> Policy:
-    return policy_of(policy_id, json.loads(document))
+    return policy_from(policy_id, row.data, row.due)
 
 
 def webhook_row(webhook: Webhook, digest: str) -> Row:
@@ -151,18 +151,3 @@ def group_in(group_id: GroupId, statics: Mapping[str, Any], suspended: bool) -> 
         roster_from(statics["roster"]),
         suspended,
     )
-
-
-@lru_cache(maxsize=256)
-def config_from(text: str) -> GroupConfig:
-    return config_of(json.loads(text))
-
-
-@lru_cache(maxsize=256)
-def launch_from(text: str) -> Launch:
-    return launch_of(json.loads(text))
-
-
-@lru_cache(maxsize=64)
-def roster_from(text: str) -> Roster:
-    return load_roster(text)

@@ -10,12 +10,13 @@ from typing import Any
 from attrs import frozen
 
 from otter.domain.executions import Outcome, Verdict
+from otter.store.documents import policy_from
 from otter.store.lines import Remembered, Tenants, Whole
 from otter.store.sqlite.database import CannotOpen, connect, lock
 from otter.store.sqlite.files import opened, refuse_newer, refuse_older
 from otter.store.sqlite.holds import held, hold
 from otter.store.sqlite.schema import WrongVersion, migrate, private
-from otter.store.sqlite.store import COLUMNS, group_of, insert_policies, key_of, policy_from, row_of, webhook_from
+from otter.store.sqlite.store import COLUMNS, group_of, insert_policies, key_of, row_of, webhook_from
 
 GROUPS = f"SELECT {COLUMNS} FROM groups ORDER BY tenant, id"
 POLICIES = "SELECT id, document, due FROM policies WHERE tenant = ? AND group_id = ?"
@@ -71,7 +72,7 @@ class SQLiteMoving:
     def _whole(self, row: tuple) -> Whole:
         group = group_of(row)
         key = key_of(group.id)
-        policies = [policy_from(row) for row in self.execute(POLICIES, key)]
+        policies = [policy_from(*row) for row in self.execute(POLICIES, key)]
         webhooks = [
             (policy_id, webhook_from(tuple(row)), digest) for policy_id, digest, *row in self.execute(WEBHOOKS, key)
         ]

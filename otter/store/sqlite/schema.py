@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from otter.store.disk import keep
 from otter.store.sqlite.holds import hold
 
 MIGRATIONS = (
@@ -110,15 +111,6 @@ def hold_everything(connection: sqlite3.Connection) -> None:
         hold(connection.execute, None)
     else:
         connection.execute(f"PRAGMA application_id = {HELD_COPY}")
-
-
-def keep(path: Path) -> None:
-    """See to it that the file, or what the folder has in it, survives power loss."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

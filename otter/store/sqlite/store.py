@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from otter.domain.errors import (
     GroupsOverLimit,
@@ -17,15 +16,22 @@ from otter.domain.errors import (
     WebhooksOverLimit,
 )
 from otter.domain.executions import Once, Outcome, Verdict
-from otter.domain.group import Group, GroupConfig, GroupId, Status, Summary, config_of
+from otter.domain.group import Group, GroupId, Status, Summary
 from otter.domain.hold import Hold
-from otter.domain.launch import Launch, launch_of
 from otter.domain.limits import Counts, Page
-from otter.domain.policy import Policy, policy_of
-from otter.domain.roster import Roster
+from otter.domain.policy import Policy
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
-from otter.store.documents import dump_roster, dump_state, load_members, load_roster, load_state
+from otter.store.documents import (
+    config_from,
+    dump_roster,
+    dump_state,
+    launch_from,
+    load_members,
+    load_state,
+    policy_from,
+    roster_from,
+)
 from otter.store.interface import Change, Execution, WebhookChange
 from otter.store.sqlite import holds
 from otter.store.sqlite.database import GroupCommit, Inline
@@ -167,7 +173,7 @@ class SQLiteStore:
         require_group(self.database.read, group_id)
         sql = "SELECT id, document, due FROM policies WHERE tenant = ? AND group_id = ? AND id > ? ORDER BY id LIMIT ?"
         rows = self.database.read(sql, (*key_of(group_id), page.marker, page.limit))
-        return [policy_from(row) for row in rows]
+        return [policy_from(*row) for row in rows]
 
     async def get_policy(self, group_id: GroupId, policy_id: str) -> Policy:
         return require_policy(self.database.read, group_id, policy_id)
@@ -182,7 +188,7 @@ class SQLiteStore:
 
     async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
         rows = self.database.read(DUE, (until, most))
-        return [(GroupId(tenant, group), policy_from(row)) for tenant, group, *row in rows]
+        return [(GroupId(tenant, group), policy_from(*row)) for tenant, group, *row in rows]
 
     async def fire(self, group_id: GroupId, policy: Policy, then: float | None, change: Change) -> Group | None:
         def update(execute: Execute) -> Group | None:
@@ -285,13 +291,10 @@ class SQLiteStore:
 
     async def find_capability(self, digest: str) -> tuple[GroupId, Policy]:
         for tenant, group, policy_id, document, due in self.database.read(CAPABILITY, (digest,)):
-            return GroupId(tenant, group), policy_from((policy_id, document, due))
+            return GroupId(tenant, group), policy_from(policy_id, document, due)
         raise NoSuchCapability()
 
     async def capability_key_ids(self) -> Sequence[str]:
-        return self.capability_key_ids_now()
-
-    def capability_key_ids_now(self) -> Sequence[str]:
         return [key_id for (key_id,) in self.database.read("SELECT DISTINCT key_id FROM webhooks")]
 
 
@@ -358,31 +361,6 @@ def summary_of(row: tuple) -> Summary:
     return Summary(GroupId(tenant, group), json.loads(name), load_state(state), load_members(json.loads(active)))
 
 
-@lru_cache(maxsize=256)
-def config_from(text: str) -> GroupConfig:
-    return config_of(json.loads(text))
-
-
-@lru_cache(maxsize=256)
-def launch_from(text: str) -> Launch:
-    return launch_of(json.loads(text))
-
-
-@lru_cache(maxsize=64)
-def roster_from(text: str) -> Roster:
-    return load_roster(text)
-
-
-def policy_from(row: Sequence) -> Policy:
-    policy_id, document, due = row
-    return evolve(policy_without_due(policy_id, document), due=due)
-
-
-@lru_cache(maxsize=256)
-def policy_without_due(policy_id: str, document: str) -> Policy:
-    return policy_of(policy_id, json.loads(document))
-
-
 def webhook_from(row: tuple) -> Webhook:
     webhook_id, key_id, document, rotation = row
     return webhook_of(webhook_id, key_id, json.loads(document), rotation)
@@ -404,7 +382,7 @@ def require_policy(execute: Execute, group_id: GroupId, policy_id: str) -> Polic
     """:raises NoSuchScalingGroup, NoSuchPolicy:"""
     require_group(execute, group_id)
     for row in execute(POLICY, (*key_of(group_id), policy_id)):
-        return policy_from(row)
+        return policy_from(*row)
     raise NoSuchPolicy(group_id, policy_id)
 
 
