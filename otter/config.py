@@ -397,14 +397,19 @@ def service_keys(path: Path, used: Collection[str] = ()) -> ServiceKeys:
 
 
 def write_new_key_file(path: Path) -> None:
-    """Complete or not at all, and readable for nobody else at any moment."""
+    """Complete or not at all, and readable for nobody else at any moment. Of several processes that begin together, one makes it."""
     key = {"id": secrets.token_hex(4), "key": secrets.token_hex(SHORTEST_KEY)}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump({"keys": [key]}, file)
         file.flush()
         os.fsync(file.fileno())
-    os.rename(draft, path)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # Another process was quicker, and its key is everybody's.
+    finally:
+        os.unlink(draft)
 
 
 def read_json(path: str) -> dict[str, Any]:
