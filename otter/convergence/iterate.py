@@ -19,10 +19,11 @@ from otter.cloud.request import monotonic
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
-from otter.convergence.record import before, overtaken, roster_after, state_after
+from otter.convergence.record import before, entry_of, noted, overtaken, roster_after, state_after
 from otter.convergence.scope import Always, IScope, Work
 from otter.domain.errors import OtterError
 from otter.domain.group import Group, GroupId, GroupState, Status
+from otter.domain.history import Entry
 from otter.domain.roster import Create
 from otter.planning.servers import Fleet, sort_servers
 from otter.planning.steps import CreateServer, Step
@@ -55,11 +56,16 @@ class Rules:
 
 @frozen
 class Seen:
-    """What a pass saw (None if it could not even look), did and came to."""
+    """
+    What a pass saw (None if it could not even look), did and came to.
+
+    :ivar entry: what its group's history says of it so far; without a number, nothing.
+    """
 
     observed: Observed | None
     work: Work
     outcome: Outcome
+    entry: Entry
 
 
 @frozen
@@ -104,11 +110,12 @@ class Pass:
                 forget = self.rules.timeouts.forget
                 roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, seen.work.jobs, forget)
             if current.resting:  # paused meanwhile: what its owner sees stays as it was
-                return evolve(current, roster=evolve(roster, active=current.roster.active))
+                rested = evolve(current, roster=evolve(roster, active=current.roster.active))
+                return noted(rested, current, seen.entry, seen.outcome)
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
                 state = self._paced(state, seen, now, chance)
-            return evolve(current, state=state, roster=roster)
+            return noted(evolve(current, state=state, roster=roster), current, seen.entry, seen.outcome)
 
         return await self.store.change_group(group_id, after, even_deleting=True)
 
@@ -135,9 +142,9 @@ class Pass:
             # A bug. It must stop neither the other groups nor this one for good.
             log.failure("pass-broke", tenant=group.id.tenant, group=group.id.group)
             error = Unreachable(f"otter failed with an internal error ({type(failure).__name__})")
-        return self._concluded(
-            group, None, Work((), (), group.roster.jobs), judge_blindness(error, group.state.refusal)
-        )
+        nothing = Work((), (), group.roster.jobs)
+        entry = Entry(self.clock.seconds(), group.state.desired)
+        return self._concluded(group, None, nothing, judge_blindness(error, group.state.refusal), entry)
 
     async def _look_and_act(self, group: Group) -> Seen:
         now = self.clock.seconds()
@@ -147,24 +154,31 @@ class Pass:
             raise Hopeless("Groups of stacks are kept, but this version of otter makes no stacks")
         observed = await perform(requests, gather(group.id, now, group.roster))
         work = self.scope.work_on(group, observed, self.tickets(group), self.rules.timeouts)
+        entry = entry_of(group, observed, work.steps)
         if not work.steps:
-            return self._concluded(group, observed, work, judge([]))
+            return self._concluded(group, observed, work, judge([]), entry)
 
         send_by = self.monotonic() + self.rules.send_window
         creates = self._creates(group, work.steps)
-        current = await self.store.change_group(
-            group.id, lambda it: before(it, group, creates, work, observed), even_deleting=True
-        )
+
+        def begin(current: Group) -> Group:
+            begun = before(current, group, creates, work, observed)
+            is_news = begun is not current and entry.plan and begun.state.status is not Status.DELETING
+            return begun.noting(entry) if is_news else begun
+
+        current = await self.store.change_group(group.id, begin, even_deleting=True)
         if overtaken(current, group, work.leaving):
             undone = evolve(work, steps=(), jobs=current.roster.jobs)
-            return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)))
+            return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)), entry)
+        if entry.plan:
+            entry = evolve(entry, number=current.passes)
 
         results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(work.steps))
-        return self._concluded(group, observed, work, judge(results))
+        return self._concluded(group, observed, work, judge(results), entry)
 
-    def _concluded(self, group: Group, observed: Observed | None, work: Work, outcome: Outcome) -> Seen:
+    def _concluded(self, group: Group, observed: Observed | None, work: Work, outcome: Outcome, entry: Entry) -> Seen:
         jobs, outcome = self.scope.concluded(group, work, outcome)
-        return Seen(observed, evolve(work, jobs=jobs), outcome)
+        return Seen(observed, evolve(work, jobs=jobs), outcome, entry)
 
     def tickets(self, group: Group) -> list[Ticket]:
         """

@@ -8,6 +8,7 @@ from attrs import evolve, field, frozen
 from pyrsistent import PMap, PVector, pmap, pvector
 
 from otter.domain.errors import InvalidMinEntities
+from otter.domain.history import Entry
 from otter.domain.launch import Launch
 from otter.domain.roster import Member, Roster
 
@@ -110,6 +111,8 @@ class Group:
     One scaling group, complete but for its policies (nobody who converges needs those).
 
     :ivar suspended: its tenant is; nothing that is done to a group changes that. (docs/operations.md, "Suspended tenants".)
+    :ivar passes: how many entries its history has had.
+    :ivar noted: an entry that is stored together with what else a change does to the group; no store gives it back.
     """
 
     id: GroupId
@@ -118,6 +121,8 @@ class Group:
     state: GroupState = field(factory=GroupState)
     roster: Roster = field(factory=Roster)
     suspended: bool = False
+    passes: int = 0
+    noted: Entry | None = field(default=None, eq=False)
 
     @property
     def resting(self) -> bool:
@@ -131,6 +136,11 @@ class Group:
     def asked(self, **changes: Any) -> "Group":
         """The group after a request that changed its state; see ``GroupState.asked``."""
         return evolve(self, state=self.state.asked(**changes))
+
+    def noting(self, entry: Entry) -> "Group":
+        """The group with a new entry in its history, or with another text of one that has a number already."""
+        number = entry.number or self.passes + 1
+        return evolve(self, passes=max(self.passes, number), noted=evolve(entry, number=number))
 
 
 @frozen

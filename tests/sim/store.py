@@ -15,6 +15,7 @@ from tests.sim.time import ProcessClock
 READS = {
     "get_group",
     "list_groups",
+    "list_passes",
     "divergent_groups",
     "settled_groups",
     "list_policies",

@@ -116,9 +116,8 @@ def stored(path):
         tables = {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
     tables["executions"] = [row for row in tables["executions"] if row[4] > NOW]
     tables["groups"] = [
-        (*ids, config, launch, load_state(state), load_roster(roster), *rest)
-        for *ids, config, launch, state, roster, deleting, due, paused in tables["groups"]
-        for rest in [(deleting, due, paused)]
+        (tenant, id, config, launch, load_state(state), load_roster(roster), *rest)
+        for tenant, id, config, launch, state, roster, *rest in tables["groups"]
     ]
     return tables
 

@@ -24,6 +24,7 @@ from otter.domain.errors import (
 )
 from otter.domain.executions import Once, Outcome, Verdict
 from otter.domain.group import Group, GroupId, Status, Summary
+from otter.domain.history import KEPT, Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
@@ -43,6 +44,7 @@ from otter.store.cassandra.partition import (
     Row,
     Rows,
     all_of,
+    entries,
     group_in,
     one,
     policy_in,
@@ -50,6 +52,7 @@ from otter.store.cassandra.partition import (
     webhook_in,
     webhook_row,
 )
+from otter.store.documents import load_entry
 from otter.store.interface import Change, Execution, WebhookChange
 
 SHARES = 256
@@ -130,10 +133,18 @@ class CassandraStore:
 
     async def change_group(self, group_id: GroupId, change: Change, even_deleting: bool = False) -> Group:
         def update(partition: Partition) -> Group:
-            partition.group = change(partition.require(even_deleting))
-            return partition.group
+            return partition.become(change(partition.require(even_deleting)))
 
         return await self._changes.make(group_id, [], update)
+
+    async def list_passes(self, group_id: GroupId, most: int, before: int | None, since: float) -> Sequence[Entry]:
+        newest = (await self.get_group(group_id)).passes
+        last = newest if before is None else min(before - 1, newest)
+        ranges = entries(max(last - most, newest - KEPT, 0) + 1, last)
+        rows = await together(self._rows(group_id, rows, KEPT) for rows in ranges)
+        found = [load_entry(row.data) for some in rows for _, row in some]
+        found.sort(key=lambda entry: -entry.number)
+        return [entry for entry in found if entry.number <= last and entry.at > since]
 
     async def delete_group(self, group_id: GroupId) -> None:
         def delete(partition: Partition) -> None:
@@ -236,9 +247,8 @@ class CassandraStore:
             row = partition.rows.get((POLICY, policy.id))
             if row is None or row != policy_row(policy):
                 return None
-            partition.group = change(partition.require())
             partition.put(POLICY, policy.id, evolve(row, due=then))
-            return partition.group
+            return partition.become(change(partition.require()))
 
         return await self._changes.make(group_id, [one(POLICY, policy.id)], update)
 
@@ -251,7 +261,8 @@ class CassandraStore:
             remembered = partition.rows.get((ONCE, id))
             if remembered is not None and json.loads(remembered.data)["expires"] > once.now:
                 return outcome_in(remembered)
-            partition.group, outcome = execution(group)
+            changed, outcome = execution(group)
+            partition.become(changed)
             facts = {"verdict": outcome.verdict.value, "why": outcome.why, "expires": once.expires}
             partition.put(ONCE, id, Row(json.dumps(facts), ttl=ceil(once.expires - once.now) + 1))
             return outcome
