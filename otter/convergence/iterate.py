@@ -16,6 +16,7 @@ from otter.cloud.errors import CloudError, Hopeless, Unreachable
 from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
 from otter.cloud.request import monotonic
+from otter.convergence.events import of_status, of_steps
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
@@ -73,6 +74,7 @@ class Pass:
     """
     :ivar epoch: which start of which process this is; see Note [Creates in flight].
     :ivar scope: what it takes care of; that is the engine's choice.
+    :ivar tells: whether owners are told what happens, through the outboxes of their groups.
     """
 
     store: IStore
@@ -85,6 +87,7 @@ class Pass:
     random: Random = field(factory=SystemRandom)
     new_id: Callable[[], str] = lambda: str(uuid4())
     scope: IScope = field(factory=Always)
+    tells: bool = False
 
     async def __call__(self, group_id: GroupId) -> Group | None:
         """
@@ -98,10 +101,11 @@ class Pass:
         began = self.clock.seconds()
         seen = await self._guarded(group)
         self._tell(group_id, seen)
-        if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
+        is_gone = group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE
+        if is_gone and not (self.tells and group.outbox.events):
             await self.store.delete_group(group_id)
             return None
-        now, chance = self.clock.seconds(), self.random.random()
+        now, chance, news = self.clock.seconds(), self.random.random(), self._name_of_news()
 
         def after(current: Group) -> Group:
             roster = current.roster.believed(began + self.rules.resolve_timeout)
@@ -115,7 +119,8 @@ class Pass:
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
                 state = self._paced(state, seen, now, chance)
-            return noted(evolve(current, state=state, roster=roster), current, seen.entry, seen.outcome)
+            changed = noted(evolve(current, state=state, roster=roster), current, seen.entry, seen.outcome)
+            return changed.telling(of_status(current.state, state), news, now) if self.tells else changed
 
         return await self.store.change_group(group_id, after, even_deleting=True)
 
@@ -159,12 +164,14 @@ class Pass:
             return self._concluded(group, observed, work, judge([]), entry)
 
         send_by = self.monotonic() + self.rules.send_window
-        creates = self._creates(group, work.steps)
+        creates, news = self._creates(group, work.steps), self._name_of_news()
 
         def begin(current: Group) -> Group:
-            begun = before(current, group, creates, work, observed)
-            is_news = begun is not current and entry.plan and begun.state.status is not Status.DELETING
-            return begun.noting(entry) if is_news else begun
+            if (begun := before(current, group, creates, work, observed)) is current:
+                return current
+            if entry.plan and begun.state.status is not Status.DELETING:
+                begun = begun.noting(entry)
+            return begun.telling(of_steps(work.steps), news, now) if self.tells else begun
 
         current = await self.store.change_group(group.id, begin, even_deleting=True)
         if overtaken(current, group, work.leaving):
@@ -192,6 +199,9 @@ class Pass:
             most = min(most, 1)
         suffixes = (f"as{self.random.getrandbits(32):08x}" for _ in range(most))
         return [Ticket(self.new_id(), f"{prefix}-{suffix}" if prefix else suffix) for suffix in suffixes]
+
+    def _name_of_news(self) -> str:
+        return self.new_id() if self.tells else ""
 
     def _creates(self, group: Group, steps: Sequence[Step]) -> dict[str, Create]:
         now = self.clock.seconds()

@@ -79,6 +79,9 @@ class IStore(Protocol):
     async def delete_group(self, group_id: GroupId) -> None:
         """Forget the group, with everything that belongs to it; fine if it is gone already."""
 
+    async def groups_with_events(self) -> Sequence[GroupId]:
+        """Every group with something in its outbox, also those that are being deleted; perhaps some whose outbox is empty."""
+
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone."""
 

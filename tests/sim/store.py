@@ -16,6 +16,7 @@ READS = {
     "get_group",
     "list_groups",
     "list_passes",
+    "groups_with_events",
     "divergent_groups",
     "settled_groups",
     "list_policies",

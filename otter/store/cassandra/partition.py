@@ -8,6 +8,7 @@ from attrs import define, evolve, frozen
 from pyrsistent import PMap
 
 from otter.domain.errors import NoSuchPolicy, NoSuchScalingGroup, NoSuchWebhook
+from otter.domain.events import Outbox
 from otter.domain.group import Group, GroupId, Status
 from otter.domain.history import KEPT, LONGEST, Entry
 from otter.domain.policy import Policy
@@ -15,9 +16,11 @@ from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import (
     config_from,
     dump_entry,
+    dump_outbox,
     dump_roster,
     dump_state,
     launch_from,
+    load_outbox,
     load_state,
     policy_from,
     roster_from,
@@ -166,6 +169,8 @@ def statics_of(group: Group, before: Group | None = None) -> dict[str, Any]:
         columns["roster"] = dump_roster(group.roster)
     if group.passes != (before.passes if before else 0):
         columns["passes"] = group.passes
+    if group.outbox != (before.outbox if before else Outbox()):
+        columns["outbox"] = dump_outbox(group.outbox)
     return columns
 
 
@@ -180,4 +185,5 @@ def group_in(group_id: GroupId, statics: Mapping[str, Any], suspended: bool) -> 
         roster_from(statics["roster"]),
         suspended,
         statics["passes"] or 0,
+        load_outbox(statics["outbox"]),
     )

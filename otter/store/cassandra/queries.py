@@ -76,6 +76,12 @@ PUT_SLOT = "INSERT INTO {keyspace}.schedule_slots (part, slot) VALUES (:part, :s
 DROP_SLOT = "DELETE FROM {keyspace}.schedule_slots WHERE part = :part AND slot = :slot"
 SLOTS = "SELECT slot FROM {keyspace}.schedule_slots WHERE part = :part AND slot <= :slot"
 
+PUT_OUTBOX = "INSERT INTO {keyspace}.outbox (part, tenant, grp) VALUES (:part, :tenant, :grp) USING TIMESTAMP :version"
+DROP_OUTBOX = (
+    "DELETE FROM {keyspace}.outbox USING TIMESTAMP :version WHERE part = :part AND tenant = :tenant AND grp = :grp"
+)
+OUTBOX = "SELECT tenant, grp FROM {keyspace}.outbox WHERE part = :part"
+
 SUSPEND = "INSERT INTO {keyspace}.suspensions (name, tenant) VALUES ('all', :tenant)"
 REINSTATE = "DELETE FROM {keyspace}.suspensions WHERE name = 'all' AND tenant = :tenant"
 SUSPENDED = "SELECT tenant FROM {keyspace}.suspensions WHERE name = 'all'"

@@ -154,6 +154,17 @@ class CassandraStore:
         await self._changes.make(group_id, [all_of(WEBHOOK), all_of(POLICY)], delete)
         await self._unclaim(group_id)
 
+    async def groups_with_events(self) -> Sequence[GroupId]:
+        """The index may be wrong, and is set right, some groups at a time."""
+        parts = await together(self.client.execute(queries.OUTBOX, {"part": part}) for part in range(PARTS))
+        ids = [GroupId(row["tenant"], row["grp"]) for rows in parts for row in rows]
+        some = self._changes.random.sample(ids, min(len(ids), LOOKED_AT))
+        for partition, _ in await together(self._partition(group_id, []) for group_id in some):
+            if not has_events(partition.group) and partition.version is not None:
+                await self._index(queries.DROP_OUTBOX, outbox_of(partition.id, partition.version))
+                ids.remove(partition.id)
+        return ids
+
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         """The index may be wrong, and is set right, some groups at a time: a group that is not divergent comes to no harm by a look."""
         rows = await self._of_all_shares(queries.DIVERGENT)
@@ -498,6 +509,8 @@ class CassandraStore:
         was, due = due_of(before.group), due_of(after.group)
         if due is not None and (was is None or due < was):
             writes.append(self._diverge(after.id, version, due))
+        if has_events(after.group) and not has_events(before.group):
+            writes.append(self._index(queries.PUT_OUTBOX, outbox_of(after.id, version)))
         for policy_id, row in new_rows(POLICY, before, after):
             if row.due is not None:
                 writes.append(self._schedule(after.id, policy_id, row.due))
@@ -516,6 +529,8 @@ class CassandraStore:
             writes.append(self._diverge(after.id, version, due))
         if after.group is not None and before.group is not None and is_resumed(after.group, before.group):
             writes.append(self._share(after, version))
+        if has_events(before.group) and not has_events(after.group):
+            writes.append(self._index(queries.DROP_OUTBOX, outbox_of(after.id, version)))
         for policy_id, policy in new_rows(POLICY, before, after):
             if policy.due is not None and policy.due < self.clock.seconds():
                 writes.append(self._schedule(after.id, policy_id, policy.due))
@@ -647,6 +662,14 @@ def slot_of(due: float) -> int:
 
 def event_of(group_id: GroupId, policy_id: str, due: float) -> dict[str, Any]:
     return {**key_of(group_id), "part": part_of(group_id.tenant), "slot": slot_of(due), "due": due, "policy": policy_id}
+
+
+def outbox_of(group_id: GroupId, version: int) -> dict[str, Any]:
+    return {**key_of(group_id), "part": part_of(group_id.group), "version": version}
+
+
+def has_events(group: Group | None) -> bool:
+    return group is not None and bool(group.outbox.events)
 
 
 def due_of(group: Group | None) -> float | None:

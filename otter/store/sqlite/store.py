@@ -26,11 +26,13 @@ from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import (
     config_from,
     dump_entry,
+    dump_outbox,
     dump_roster,
     dump_state,
     launch_from,
     load_entry,
     load_members,
+    load_outbox,
     load_state,
     policy_from,
     roster_from,
@@ -40,7 +42,7 @@ from otter.store.sqlite import holds
 from otter.store.sqlite.database import GroupCommit, Inline
 
 SUSPENDED = "EXISTS (SELECT 1 FROM suspensions WHERE suspensions.tenant = groups.tenant)"
-COLUMNS = f"tenant, id, config, launch, state, roster, passes, {SUSPENDED}, deleting"
+COLUMNS = f"tenant, id, config, launch, state, roster, passes, outbox, {SUSPENDED}, deleting"
 GROUP = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND id = ?"
 SUMMARIES = (
     "SELECT tenant, id, config -> '$.name', state, roster -> '$.active' FROM groups"
@@ -135,6 +137,9 @@ class SQLiteStore:
                 execute(f"DELETE FROM {table} WHERE tenant = ? AND group_id = ?", key_of(group_id))
 
         await self.database.write(delete)
+
+    async def groups_with_events(self) -> Sequence[GroupId]:
+        return [GroupId(*row) for row in self.database.read("SELECT tenant, id FROM groups WHERE outbox IS NOT NULL")]
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         sql = f"SELECT tenant, id, due FROM groups WHERE due < ? AND (deleting OR NOT {SUSPENDED}) ORDER BY due"
@@ -318,6 +323,7 @@ def row_of(group: Group) -> dict[str, Any]:
         "launch": json.dumps(group.launch.document),
         "roster": dump_roster(group.roster),
         "passes": group.passes,
+        "outbox": dump_outbox(group.outbox),
         **state_columns(group),
     }
 
@@ -342,6 +348,8 @@ def write_changes(execute: Execute, old: Group, new: Group) -> Group:
         columns["launch"] = json.dumps(new.launch.document)
     if new.passes != old.passes:
         columns["passes"] = new.passes
+    if new.outbox != old.outbox:
+        columns["outbox"] = dump_outbox(new.outbox)
     if columns:
         sets = ", ".join(f"{name} = ?" for name in columns)
         execute(f"UPDATE groups SET {sets} WHERE tenant = ? AND id = ?", (*columns.values(), *key_of(old.id)))
@@ -367,7 +375,7 @@ def group_in(rows: Sequence[tuple], group_id: GroupId, even_deleting: bool) -> G
 
 
 def group_of(row: tuple) -> Group:
-    tenant, group, config, launch, state, roster, passes, suspended, _ = row
+    tenant, group, config, launch, state, roster, passes, outbox, suspended, _ = row
     return Group(
         GroupId(tenant, group),
         config_from(config),
@@ -376,6 +384,7 @@ def group_of(row: tuple) -> Group:
         roster_from(roster),
         bool(suspended),
         passes,
+        load_outbox(outbox),
     )
 
 
