@@ -9,13 +9,14 @@ import pytest
 
 from tests.process.test_crashes import fallen
 from tests.rig.feed import FeedService
-from tests.rig.mimic import Cloud
+from tests.rig.mimic import Cloud, ask, start_mimic
 from tests.rig.processes import until
-from tests.walks.api import Api, link
+from tests.walks.api import Api
 from tests.walks.documents import group_body, launch, policy
 from tests.walks.groups import grown, sick, whole
 
 LONG = 60.0
+IMPERSONATING = {"strategy": "impersonation"}
 QUICK = {"interval": 0.3, "longest_pause": 2}
 
 
@@ -26,6 +27,13 @@ def feed():
     feed.close()
 
 
+@pytest.fixture(scope="module")
+def mimic(tmp_path_factory):
+    mimic = start_mimic(tmp_path_factory.mktemp("mimic"))
+    yield mimic
+    mimic.kill()
+
+
 @pytest.fixture
 def cloud(mimic):
     return Cloud(mimic.identity_url, f"t{uuid4().hex[:12]}")
@@ -34,7 +42,14 @@ def cloud(mimic):
 @pytest.fixture
 def telling(lives, mimic, feed):
     """An otter that tells the feed what happens."""
-    return lives.otter(mimic.identity_url, feeds={"url": feed.url, "tenant_id": "otter", **QUICK}).start()
+    return lives.otter(mimic.identity_url, identity=IMPERSONATING, feeds=feeds(mimic, feed)).start()
+
+
+def feeds(mimic, feed):
+    """A configuration. At Mimic each user is in one tenant, so otter's own account has to write to the feed from that."""
+    credentials = {"auth": {"passwordCredentials": {"username": "otter", "password": "any"}}}
+    tenant_id = ask("POST", f"{mimic.identity_url}/tokens", credentials)["access"]["token"]["tenant"]["id"]
+    return {"url": feed.url, "tenant_id": tenant_id, **QUICK}
 
 
 def arrives(feed, *messages):
@@ -76,15 +91,14 @@ def test_a_scale_up_is_told_in_the_form_that_clients_know(telling, cloud, feed):
 
 
 def test_an_error_is_told_and_its_end(telling, cloud, feed):
-    api = Api(f"{telling.root}/{cloud.tenant}")
     body = group_body(minEntities=1) | {"launchConfiguration": launch([{"loadBalancerId": 9099, "port": 80}])}
-    group = telling.group(link(api("POST", "/groups", body).document["group"]).rstrip("/"))
+    group = telling.group(telling.post_group(cloud.tenant, body))
     [reason] = sick(telling, group)
     error = f"Group's status is changed to ERROR. Reasons: {reason}"
     arrives(feed, error)
     [told] = [event for event in feed.events() if event["product"]["message"] == error]
     assert told["type"] == "ERROR"
-    assert api("PUT", f"{group.url}/launch", launch()).status == 204
+    telling.resize(group.url, 0, 0)
     arrives(feed, "Group's status is changed to ACTIVE")
 
 
@@ -105,7 +119,7 @@ def test_a_feed_that_is_down_for_a_while_holds_up_nothing_and_gets_everything(li
     feed = FeedService()
     port = feed.server_port
     feed.close()
-    otter = lives.otter(mimic.identity_url, feeds={"url": feed.url, "tenant_id": "otter", **QUICK}).start()
+    otter = lives.otter(mimic.identity_url, identity=IMPERSONATING, feeds=feeds(mimic, feed)).start()
     group = grown(otter, cloud, 1, policies=[{"name": "up", "change": 2}])
     assert otter.execute(group.policies["up"]) == 202
     whole(otter, cloud, group, 3)
@@ -148,6 +162,6 @@ def test_a_scheduled_execution_is_told(telling, cloud, feed):
 
 
 def test_without_feeds_nothing_is_stored_to_be_told(lives, mimic, cloud):
-    otter = lives.otter(mimic.identity_url).start()
+    otter = lives.otter(mimic.identity_url, identity=IMPERSONATING).start()
     grown(otter, cloud, 1)
     assert outboxes(otter) == [(None,)]
