@@ -39,7 +39,7 @@ class Feed:
         try:
             await self._authenticated(body)
         except ApiError as error:
-            is_final = error.status < 500 and error.status not in PASSING
+            is_final = 400 <= error.status < 500 and error.status not in PASSING
             raise CannotBeSent(f"the answer was {error.status}", is_final, error.retry_after) from error
         except CloudError as error:
             raise CannotBeSent(str(error)) from error
