@@ -28,7 +28,7 @@ SUCCESSORS = {
     "bobby_url": None,
     "root": None,
     "metrics": None,
-    "cloudfeeds": None,
+    "cloudfeeds": "feeds",
     "terminator": None,
     "regionOverrides": None,
     "cassandra": "store",
@@ -204,6 +204,22 @@ class ConvergerConfig:
 
 
 @frozen
+class FeedsConfig:
+    """
+    Times are seconds; see ``services.courier.Courier``.
+
+    :ivar url: of Cloud Feeds; "" if owners are not told what happens.
+    :ivar tenant_id: as whom otter tells.
+    """
+
+    url: str = ""
+    tenant_id: str = ""
+    interval: float = field(default=5.0, validator=positive)
+    longest_pause: float = field(default=300.0, validator=positive)
+    keep: float = field(default=259200.0, validator=positive)
+
+
+@frozen
 class SelfHealConfig:
     interval: float = field(default=30.0, validator=positive)
 
@@ -310,6 +326,7 @@ class Config:
     hold: bool = False
     services: ServicesConfig = ServicesConfig()
     cloud: CloudConfig = CloudConfig()
+    feeds: FeedsConfig = FeedsConfig()
     converger: ConvergerConfig = ConvergerConfig()
     selfheal: SelfHealConfig = SelfHealConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
@@ -333,6 +350,8 @@ def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
     config = read(Config, document, "")
     refuse_hasty_resolving(config)
     refuse_unusable_store(config.store)
+    if config.feeds.url and not config.feeds.tenant_id:
+        raise ConfigError("feeds.tenant_id: missing; it goes with feeds.url")
     return config
 
 

@@ -19,6 +19,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from otter.clock import steadied
+from otter.cloud.feeds import Feed
 from otter.cloud.http import Http, HTTPClient, make_client
 from otter.cloud.identity import Account, Identity, Impersonation, OwnToken, SingleTenant
 from otter.cloud.performer import Cloud
@@ -59,6 +60,7 @@ from otter.rest.documents import Documents
 from otter.rest.site import ApiSite
 from otter.services.by_tenant import ByTenant, RunPass
 from otter.services.converger import Converger
+from otter.services.courier import Courier
 from otter.services.health import Health
 from otter.services.holds import Holds
 from otter.services.scheduler import Scheduler
@@ -185,7 +187,8 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     cloud = make_cloud(config, password, holds, outside)
     operations, services = furnish(config, store, cloud, keys, LocalMarks(), holds, outside)
     health = Health(store, holds, config.engine.value, len(config.worker_tenants))
-    for service in (*services, health):
+    couriers = make_couriers(config, store, cloud.http, password, outside)
+    for service in (*services, *couriers, health):
         service.setServiceParent(otter)
 
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination, holds.covers)
@@ -210,7 +213,7 @@ def furnish(
     """What can be asked for, and the services that make it come true, in the order in which they are to be started."""
     clock, limits, new_id = outside.clock, limits_in(config), outside.new_id
     engine, *healing = make_engine(config, cloud, store, marks, holds, outside)
-    policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest)
+    policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest, bool(config.feeds.url))
     operations = Operations(
         Groups(store, engine, clock, limits, new_id, Launches(cloud, outside.timer)),
         policies,
@@ -269,7 +272,7 @@ def make_pass(config: Config, cloud: Cloud, store: IStore, scope: IScope, outsid
     )
     timer = outside.timer
     ways = (timer.seconds, outside.random, outside.new_id)
-    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope)
+    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope, bool(config.feeds.url))
 
 
 def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) -> Cloud:
@@ -289,6 +292,16 @@ def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) ->
     throttle, doors = Throttle(timer, limits), Doors(timer)
     ways = (timer.seconds, outside.random.random, holds.covers)
     return Cloud(http, identity, throttle, doors, clock, config.region, catalog, *ways)
+
+
+def make_couriers(config: Config, store: IStore, http: Http, password: str, outside: Outside) -> tuple[Courier, ...]:
+    """Who tells owners what happens to their groups; nobody if there are no feeds."""
+    feeds, timer = config.feeds, outside.timer
+    if not feeds.url:
+        return ()
+    identity = Identity(SingleTenant(http, account_of(config, password)), timer, config.identity.cache_ttl)
+    feed = Feed(http, identity, feeds.url.rstrip("/"), feeds.tenant_id, config.region)
+    return (Courier(store, feed.send, timer, feeds.interval, feeds.longest_pause, feeds.keep),)
 
 
 def make_callers(config: Config, http: Http, password: str, reactor: Any) -> Callers | None:

@@ -89,9 +89,21 @@ class Http:
         """
         The answer's JSON; None if it has no body.
 
+        :raises ApiError, NotSent, Unreachable: as ``answer`` does; also if it is not JSON.
+        """
+        body = await self.answer(method, url, success, headers, **what)
+        try:
+            return json.loads(body) if body else None
+        except ValueError as error:
+            raise Unreachable(f"{host_of(url)} sent an answer that is not JSON") from error
+
+    async def answer(self, method: str, url: str, success: tuple[int, ...], headers: dict, **what: Any) -> bytes:
+        """
+        The answer's body.
+
         :raises ApiError: the status is not one of ``success``.
         :raises NotSent: there is no connection to be had.
-        :raises Unreachable: there was no whole answer in time, or it was not JSON.
+        :raises Unreachable: there was no whole answer in time.
         """
         sent = ensureDeferred(self._send(method, url, headers=COMMON | headers, **what))
         sent.addTimeout(self.deadline, self.clock, partial(too_late, url))
@@ -104,10 +116,7 @@ class Http:
         if status not in success:
             text = body.decode("utf-8", "replace")
             raise ApiError(status, text, wait_asked_for(retry_after, text, self.clock.seconds()))
-        try:
-            return json.loads(body) if body else None
-        except ValueError as error:
-            raise Unreachable(f"{host_of(url)} sent an answer that is not JSON") from error
+        return body
 
     async def _send(self, method: str, url: str, **what: Any) -> tuple[int, str | None, bytes]:
         """Status, ``Retry-After`` and body of the answer."""

@@ -16,13 +16,15 @@ from otter.cloud.errors import CloudError, Hopeless, Unreachable
 from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
 from otter.cloud.request import monotonic
+from otter.convergence.events import of_status, of_steps
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
-from otter.convergence.record import before, overtaken, roster_after, state_after
+from otter.convergence.record import before, entry_of, noted, overtaken, roster_after, state_after
 from otter.convergence.scope import Always, IScope, Work
 from otter.domain.errors import OtterError
 from otter.domain.group import Group, GroupId, GroupState, Status
+from otter.domain.history import Entry
 from otter.domain.roster import Create
 from otter.planning.servers import Fleet, sort_servers
 from otter.planning.steps import CreateServer, Step
@@ -55,11 +57,16 @@ class Rules:
 
 @frozen
 class Seen:
-    """What a pass saw (None if it could not even look), did and came to."""
+    """
+    What a pass saw (None if it could not even look), did and came to.
+
+    :ivar entry: what its group's history says of it so far; without a number, nothing.
+    """
 
     observed: Observed | None
     work: Work
     outcome: Outcome
+    entry: Entry
 
 
 @frozen
@@ -67,6 +74,7 @@ class Pass:
     """
     :ivar epoch: which start of which process this is; see Note [Creates in flight].
     :ivar scope: what it takes care of; that is the engine's choice.
+    :ivar tells: whether owners are told what happens, through the outboxes of their groups.
     """
 
     store: IStore
@@ -79,6 +87,7 @@ class Pass:
     random: Random = field(factory=SystemRandom)
     new_id: Callable[[], str] = lambda: str(uuid4())
     scope: IScope = field(factory=Always)
+    tells: bool = False
 
     async def __call__(self, group_id: GroupId) -> Group | None:
         """
@@ -92,10 +101,11 @@ class Pass:
         began = self.clock.seconds()
         seen = await self._guarded(group)
         self._tell(group_id, seen)
-        if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
+        is_gone = group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE
+        if is_gone and not (self.tells and group.outbox.events):
             await self.store.delete_group(group_id)
             return None
-        now, chance = self.clock.seconds(), self.random.random()
+        now, chance, news = self.clock.seconds(), self.random.random(), self._name_of_news()
 
         def after(current: Group) -> Group:
             roster = current.roster.believed(began + self.rules.resolve_timeout)
@@ -104,11 +114,13 @@ class Pass:
                 forget = self.rules.timeouts.forget
                 roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, seen.work.jobs, forget)
             if current.resting:  # paused meanwhile: what its owner sees stays as it was
-                return evolve(current, roster=evolve(roster, active=current.roster.active))
+                rested = evolve(current, roster=evolve(roster, active=current.roster.active))
+                return noted(rested, current, seen.entry, seen.outcome)
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
                 state = self._paced(state, seen, now, chance)
-            return evolve(current, state=state, roster=roster)
+            changed = noted(evolve(current, state=state, roster=roster), current, seen.entry, seen.outcome)
+            return changed.telling(of_status(current.state, state), news, now) if self.tells else changed
 
         return await self.store.change_group(group_id, after, even_deleting=True)
 
@@ -135,9 +147,9 @@ class Pass:
             # A bug. It must stop neither the other groups nor this one for good.
             log.failure("pass-broke", tenant=group.id.tenant, group=group.id.group)
             error = Unreachable(f"otter failed with an internal error ({type(failure).__name__})")
-        return self._concluded(
-            group, None, Work((), (), group.roster.jobs), judge_blindness(error, group.state.refusal)
-        )
+        nothing = Work((), (), group.roster.jobs)
+        entry = Entry(self.clock.seconds(), group.state.desired)
+        return self._concluded(group, None, nothing, judge_blindness(error, group.state.refusal), entry)
 
     async def _look_and_act(self, group: Group) -> Seen:
         now = self.clock.seconds()
@@ -147,24 +159,33 @@ class Pass:
             raise Hopeless("Groups of stacks are kept, but this version of otter makes no stacks")
         observed = await perform(requests, gather(group.id, now, group.roster))
         work = self.scope.work_on(group, observed, self.tickets(group), self.rules.timeouts)
+        entry = entry_of(group, observed, work.steps)
         if not work.steps:
-            return self._concluded(group, observed, work, judge([]))
+            return self._concluded(group, observed, work, judge([]), entry)
 
         send_by = self.monotonic() + self.rules.send_window
-        creates = self._creates(group, work.steps)
-        current = await self.store.change_group(
-            group.id, lambda it: before(it, group, creates, work, observed), even_deleting=True
-        )
+        creates, news = self._creates(group, work.steps), self._name_of_news()
+
+        def begin(current: Group) -> Group:
+            if (begun := before(current, group, creates, work, observed)) is current:
+                return current
+            if entry.plan and begun.state.status is not Status.DELETING:
+                begun = begun.noting(entry)
+            return begun.telling(of_steps(work.steps), news, now) if self.tells else begun
+
+        current = await self.store.change_group(group.id, begin, even_deleting=True)
         if overtaken(current, group, work.leaving):
             undone = evolve(work, steps=(), jobs=current.roster.jobs)
-            return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)))
+            return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)), entry)
+        if entry.plan:
+            entry = evolve(entry, number=current.passes)
 
         results = await perform(ComposedDispatcher([dispatcher(group.id, send_by), requests]), execute(work.steps))
-        return self._concluded(group, observed, work, judge(results))
+        return self._concluded(group, observed, work, judge(results), entry)
 
-    def _concluded(self, group: Group, observed: Observed | None, work: Work, outcome: Outcome) -> Seen:
+    def _concluded(self, group: Group, observed: Observed | None, work: Work, outcome: Outcome, entry: Entry) -> Seen:
         jobs, outcome = self.scope.concluded(group, work, outcome)
-        return Seen(observed, evolve(work, jobs=jobs), outcome)
+        return Seen(observed, evolve(work, jobs=jobs), outcome, entry)
 
     def tickets(self, group: Group) -> list[Ticket]:
         """
@@ -178,6 +199,9 @@ class Pass:
             most = min(most, 1)
         suffixes = (f"as{self.random.getrandbits(32):08x}" for _ in range(most))
         return [Ticket(self.new_id(), f"{prefix}-{suffix}" if prefix else suffix) for suffix in suffixes]
+
+    def _name_of_news(self) -> str:
+        return self.new_id() if self.tells else ""
 
     def _creates(self, group: Group, steps: Sequence[Step]) -> dict[str, Create]:
         now = self.clock.seconds()

@@ -1,6 +1,7 @@
 """What a pass writes down: before it acts, and afterwards."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import evolve
 from pyrsistent import PMap, PVector, pmap, pset, pvector
@@ -9,10 +10,12 @@ from otter.convergence.execute import Outcome, Verdict
 from otter.convergence.scope import Work
 from otter.domain.balancers import Access, Target
 from otter.domain.group import Group, GroupState, Status
+from otter.domain.history import MOST_REASONS, Entry
 from otter.domain.jobs import Jobs
 from otter.domain.roster import Create, Member, Place, Roster
 from otter.domain.servers import Server, ServerState
 from otter.planning.servers import Fleet, ties_of
+from otter.planning.steps import ConvergeLater, Step
 from otter.planning.world import Observed, host_of
 
 FINISHED = (Verdict.DONE, Verdict.OVER)
@@ -54,6 +57,31 @@ def before(group: Group, read: Group, creates: Mapping[str, Create], work: Work,
     )
     look_at = now if group.state.look_at is None else group.state.look_at
     return evolve(group, roster=roster, state=evolve(group.state, look_at=look_at))
+
+
+def entry_of(group: Group, observed: Observed, steps: Sequence[Step]) -> Entry:
+    """What there is to say of a pass before it acts. Of what it only waits for, the states of the servers tell."""
+    states = Counter(server.state.name for server in observed.servers)
+    plan: Counter[str] = Counter()
+    for step in steps:
+        if not isinstance(step, ConvergeLater):
+            plan[type(step).__name__] += len(getattr(step, "nodes", (step,)))
+    seen = {**states, **({"PENDING": len(observed.pending)} if observed.pending else {})}
+    return Entry(observed.at, group.state.desired, pmap(seen), pmap(plan))
+
+
+def noted(group: Group, read: Group, entry: Entry, outcome: Outcome) -> Group:
+    """
+    ``group`` with what its history says of a pass; as it is, if the pass did nothing and its owner is told nothing new.
+
+    :param read: the group before what the pass came to was written into it.
+    """
+    is_news = (group.state.status, group.state.reasons) != (read.state.status, read.state.reasons)
+    if group.state.status is Status.DELETING or not (entry.number or is_news):
+        return group
+    reasons = pvector([*outcome.reasons, *outcome.troubles][:MOST_REASONS])
+    status = group.state.status.value
+    return group.noting(evolve(entry, outcome=outcome.verdict.name, status=status, reasons=reasons))
 
 
 def state_after(

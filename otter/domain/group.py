@@ -1,6 +1,6 @@
 """A scaling group: what its owner asked for, and how far we have got with it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -8,6 +8,8 @@ from attrs import evolve, field, frozen
 from pyrsistent import PMap, PVector, pmap, pvector
 
 from otter.domain.errors import InvalidMinEntities
+from otter.domain.events import Event, Notice, Outbox, numbered
+from otter.domain.history import Entry
 from otter.domain.launch import Launch
 from otter.domain.roster import Member, Roster
 
@@ -110,6 +112,9 @@ class Group:
     One scaling group, complete but for its policies (nobody who converges needs those).
 
     :ivar suspended: its tenant is; nothing that is done to a group changes that. (docs/operations.md, "Suspended tenants".)
+    :ivar passes: how many entries its history has had.
+    :ivar outbox: what its owner is still to be told.
+    :ivar noted: an entry that is stored together with what else a change does to the group; no store gives it back.
     """
 
     id: GroupId
@@ -118,6 +123,9 @@ class Group:
     state: GroupState = field(factory=GroupState)
     roster: Roster = field(factory=Roster)
     suspended: bool = False
+    passes: int = 0
+    outbox: Outbox = field(factory=Outbox)
+    noted: Entry | None = field(default=None, eq=False)
 
     @property
     def resting(self) -> bool:
@@ -131,6 +139,34 @@ class Group:
     def asked(self, **changes: Any) -> "Group":
         """The group after a request that changed its state; see ``GroupState.asked``."""
         return evolve(self, state=self.state.asked(**changes))
+
+    def noting(self, entry: Entry) -> "Group":
+        """The group with a new entry in its history, or with another text of one that has a number already."""
+        number = entry.number or self.passes + 1
+        return evolve(self, passes=max(self.passes, number), noted=evolve(entry, number=number))
+
+    def telling(self, notices: Sequence[Notice], base: str, now: float) -> "Group":
+        """
+        The group with something to tell to its owner.
+
+        :param base: a UUID that nobody else uses; the ids of the events are made from it.
+        :param now: epoch seconds.
+        """
+        if not notices:
+            return self
+        facts = (self.state.desired, len(self.roster.active))
+        events = [Event(numbered(base, number), now, notice, *facts) for number, notice in enumerate(notices)]
+        return evolve(self, outbox=self.outbox.with_more(events))
+
+    def told(self, ids: Collection[str], dropped: int) -> "Group":
+        """
+        The group without events that need not be sent any more. One that only waited for that, and is to be deleted, wants a look.
+
+        :param dropped: see ``Outbox.without``.
+        """
+        left = evolve(self, outbox=self.outbox.without(ids, dropped))
+        is_over = self.state.status is Status.DELETING and self.outbox.events and not left.outbox.events
+        return left.asked() if is_over else left
 
 
 @frozen

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from otter.domain.capacity import clamp, refuse_resting, refuse_suspended
 from otter.domain.errors import GroupNotEmpty, PoliciesOverLimit
 from otter.domain.group import Group, GroupConfig, GroupId, GroupState, Status, Summary, config_of
+from otter.domain.history import LONGEST, Entry
 from otter.domain.launch import Launch, launch_of, require_room, require_service_net
 from otter.domain.limits import Limits, Page
 from otter.domain.policy import Policy, new_policy
@@ -53,6 +54,15 @@ class Groups:
 
     async def page(self, tenant: str, page: Page) -> Sequence[Summary]:
         return await self.store.list_groups(tenant, page)
+
+    async def history(self, group_id: GroupId, most: int, before: int | None) -> Sequence[Entry]:
+        """
+        What the last passes did, the newest first.
+
+        :param before: of the entries with smaller numbers; None for of all.
+        :raises NoSuchScalingGroup:
+        """
+        return await self.store.list_passes(group_id, most, before, self.clock.seconds() - LONGEST)
 
     async def replace_config(self, group_id: GroupId, document: Mapping, expected: Expected = ANYTHING) -> GroupConfig:
         """

@@ -19,6 +19,7 @@ from otter.domain.errors import (
     NoSuchScalingGroup,
     TenantSuspended,
 )
+from otter.domain.events import Notice, notices
 from otter.domain.executions import Once, Verdict, outcome_of
 from otter.domain.group import Group, GroupId
 from otter.domain.limits import Limits, Page
@@ -35,7 +36,10 @@ NOBODY, NOTHING = GroupId("", ""), Policy("", "", 0, ChangeBy(0))
 
 @frozen
 class Policies:
-    """:ivar latest: seconds after which a scheduled event that was missed is not made up for."""
+    """
+    :ivar latest: seconds after which a scheduled event that was missed is not made up for.
+    :ivar tells: whether owners are told of scheduled executions, through the outboxes of their groups.
+    """
 
     store: IStore
     engine: IEngine
@@ -43,6 +47,7 @@ class Policies:
     limits: Limits
     new_id: Callable[[], str]
     latest: float
+    tells: bool = False
 
     async def execute(self, group_id: GroupId, policy: Policy) -> None:
         """
@@ -119,19 +124,24 @@ class Policies:
         now = self.clock.seconds()
         facts = {"tenant": group_id.tenant, "group": group_id.group, "policy": policy.id, "due": policy.due}
         refusals: list[str] = []
+        news = self.new_id() if self.tells else ""
+
+        def told(group: Group, kind: str = "", why: str = "", is_error: bool = False) -> Group:
+            told = fired_notices(policy, kind, why, is_error) if self.tells else []
+            return group.telling(told, news, now)
 
         def change(group: Group) -> Group:
             refusals.clear()
             try:
                 if now - (policy.due or now) > self.latest:
                     raise CannotExecutePolicy(group.id, policy.id, "its time was over long ago")
-                return decide(group, policy, now)
+                return told(decide(group, policy, now))
             except GroupResting as refusal:
                 refusals.append(str(refusal))
-                return group
+                return told(group, "sch-exec-pol-err", str(refusal), is_error=True)
             except CannotExecutePolicy as refusal:
                 refusals.append(refusal.why)
-                return refused(group, now)
+                return told(refused(group, now), "sch-cannot-exec", refusal.why)
 
         then = None if policy.schedule is None else policy.schedule.next_after(now)
         try:
@@ -176,6 +186,13 @@ class Policies:
         """:raises NoSuchScalingGroup, NoSuchPolicy, PreconditionFailed:"""
         await self.store.delete_policy(group_id, policy_id, expected)
         await self.store.change_group(group_id, partial(without_policy, policy_id))
+
+
+def fired_notices(policy: Policy, kind: str, why: str, is_error: bool) -> list[Notice]:
+    """What the owner is told of a scheduled execution; ``kind`` and ``why`` say that it came to nothing, if it did."""
+    begun = notices("sch-exec-pol", f"Executing scheduled policy {policy.id}", [])
+    failed = notices(kind, f"Scheduled policy {policy.id} was not executed: {why}", [], is_error) if kind else []
+    return [evolve(notice, policy_id=policy.id, scheduled=policy.due) for notice in (*begun, *failed)]
 
 
 def without_policy(policy_id: str, group: Group) -> Group:

@@ -65,8 +65,24 @@ MANIFEST = extended(
     },
 )
 
+OBSERVED = closed({}, dict.fromkeys(("ACTIVE", "BUILD", "BROKEN", "DELETING", "GONE", "OTHER", "PENDING"), COUNT))
+STEPS = ("CreateServer", "DeleteServer", "MarkLeaving", "ReleaseServer", "AddNodes", "ChangeNodes", "RemoveNodes")
+ENTRY = closed(
+    {
+        "id": TEXT | {"pattern": "^[0-9]{12}$"},
+        "time": TEXT | {"format": "date-time"},
+        "desiredCapacity": COUNT,
+        "observed": OBSERVED | {"type": ["object", "null"]},
+        "plan": closed({}, dict.fromkeys(STEPS, COUNT)),
+        "outcome": {"enum": ["DONE", "AGAIN", "MORE", "BLOCKED", "OVER", None]},
+        "status": {"enum": ["ACTIVE", "ERROR"]},
+        "reasons": array(TEXT),
+    }
+)
+
 STATE_ANSWER = closed({"group": STATE})
 MANIFEST_ANSWER = closed({"group": MANIFEST})
+HISTORY_ANSWER = closed({"history": array(ENTRY), "history_links": NEXT})
 GROUPS_ANSWER = closed({"groups": array(LISTED_GROUP), "groups_links": NEXT})
 CONFIG_ANSWER = closed({"groupConfiguration": CONFIG})
 LAUNCH_ANSWER = closed({"launchConfiguration": LAUNCH})
@@ -107,7 +123,9 @@ NAMED = {
     "PolicyInManifest": POLICY_IN_MANIFEST,
     "Policy": SHOWN_POLICY,
     "Webhook": SHOWN_WEBHOOK,
+    "Entry": ENTRY,
     "StateAnswer": STATE_ANSWER,
+    "HistoryAnswer": HISTORY_ANSWER,
     "ManifestAnswer": MANIFEST_ANSWER,
     "GroupsAnswer": GROUPS_ANSWER,
     "ConfigurationAnswer": CONFIG_ANSWER,

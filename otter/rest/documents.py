@@ -1,11 +1,15 @@
 """What clients see of our nouns. (docs/api.md, "Documents".)"""
 
+import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
 
+from otter.domain.errors import InvalidQueryArgument
 from otter.domain.group import Group, GroupId, Status, Summary
+from otter.domain.history import Entry
 from otter.domain.policy import Policy
 from otter.domain.webhook import Webhook
 from otter.rest.bodies import links_of, url
@@ -64,6 +68,19 @@ class Documents:
             "scalingPolicies_links": self.collection("policies", policies, group.id, "policies"),
         }
 
+    def entry(self, entry: Entry) -> dict[str, Any]:
+        """An item of a group's history."""
+        return {
+            "id": id_of(entry),
+            "time": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "desiredCapacity": entry.desired,
+            "observed": None if entry.observed is None else dict(sorted(entry.observed.items())),
+            "plan": dict(sorted(entry.plan.items())),
+            "outcome": entry.outcome or None,
+            "status": entry.status,
+            "reasons": list(entry.reasons),
+        }
+
     def policy(self, group_id: GroupId, policy: Policy) -> dict[str, Any]:
         links = links_of(self=self.url_of(group_id, "policies", policy.id))
         return {**policy.document, "id": policy.id, "links": links}
@@ -93,3 +110,14 @@ class Documents:
 
     def path_of(self, group_id: GroupId) -> tuple[str, ...]:
         return (group_id.tenant, "groups", group_id.group)
+
+
+def id_of(entry: Entry) -> str:
+    return f"{entry.number:012d}"
+
+
+def number_in(marker: str) -> int | None:
+    """The number of the entry whose id it is; None if there is no marker. :raises InvalidQueryArgument:"""
+    if marker and not re.fullmatch("[0-9]{12}", marker):
+        raise InvalidQueryArgument(f'Invalid query argument for "marker": no entry of a history has the id {marker!r}')
+    return int(marker) if marker else None

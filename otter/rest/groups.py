@@ -12,7 +12,7 @@ from otter.operations.groups import Groups
 from otter.operations.policies import Policies
 from otter.operations.webhooks import Webhooks
 from otter.rest.bodies import answer, flag, following, is_true, json_body, page
-from otter.rest.documents import Documents
+from otter.rest.documents import Documents, id_of, number_in
 from otter.rest.headers import if_match, tag
 from otter.rest.schemas import CONFIG_BODY, GROUP_BODY, LAUNCH_BODY
 
@@ -64,6 +64,15 @@ def group_routes(app: Klein, groups: Groups, policies: Policies, webhooks: Webho
     @app.route("/v1.0/<tenant>/groups/<group>/state", methods=["GET"])
     async def show_state(request: IRequest, tenant: str, group: str) -> bytes:
         return answer(request, 200, {"group": documents.state((await groups.get(GroupId(tenant, group))).summary)})
+
+    @app.route("/v1.0/<tenant>/groups/<group>/history", methods=["GET"])
+    async def show_history(request: IRequest, tenant: str, group: str) -> bytes:
+        group_id, asked = GroupId(tenant, group), page(request, documents.page_size)
+        some = await groups.history(group_id, asked.limit, number_in(asked.marker))
+        path = documents.path_of(group_id)
+        more = following([id_of(entry) for entry in some], asked, documents.root, *path, "history")
+        listed = [documents.entry(entry) for entry in some]
+        return answer(request, 200, {"history": listed, "history_links": more})
 
     @app.route("/v1.0/<tenant>/groups/<group>/converge", methods=["POST"])
     async def converge(request: IRequest, tenant: str, group: str) -> bytes:

@@ -191,6 +191,10 @@ OPERATIONS = {
             shows(answers.STATE_ANSWER), IN_GROUP,
         ),
         Operation(
+            "show_history", "GET", GROUP + "/history", "Show what was done for a group, the newest first",
+            shows(answers.HISTORY_ANSWER), IN_GROUP + BAD_QUERY, parameters=PAGE,
+        ),
+        Operation(
             "show_config", "GET", GROUP + "/config", "Show a group's configuration",
             shows_tagged(answers.CONFIG_ANSWER), IN_GROUP,
         ),

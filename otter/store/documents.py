@@ -9,7 +9,9 @@ from attrs import asdict, evolve
 from pyrsistent import PVector, pmap, pset, pvector
 
 from otter.domain.balancers import BalancerId, Target
+from otter.domain.events import Event, Notice, Outbox
 from otter.domain.group import GroupConfig, GroupState, Refusal, Status, config_of
+from otter.domain.history import Entry
 from otter.domain.jobs import Job, Jobs, Kind
 from otter.domain.launch import DEFAULT_KIND, Launch, launch_of
 from otter.domain.policy import Policy, policy_of
@@ -112,6 +114,37 @@ def load_place(document: Mapping[str, Any]) -> Place:
 def load_target(lb_id: str, port: int | None, kind: str = DEFAULT_KIND) -> Target:
     """:param kind: not in what was written when there was only one."""
     return Target(BalancerId(kind, lb_id), port)
+
+
+def dump_outbox(outbox: Outbox) -> str | None:
+    """``outbox`` as JSON text; None if there is nothing in it."""
+    if outbox == Outbox():
+        return None
+    return json.dumps({"events": [asdict(event) for event in outbox.events], "dropped": outbox.dropped})
+
+
+def load_outbox(text: str | None) -> Outbox:
+    """The outbox that ``dump_outbox`` wrote."""
+    if text is None:
+        return Outbox()
+    document = json.loads(text)
+    events = [Event(**{**event, "notice": Notice(**event["notice"])}) for event in document["events"]]
+    return Outbox(pvector(events), document["dropped"])
+
+
+def dump_entry(entry: Entry) -> str:
+    """``entry`` as JSON text."""
+    observed = None if entry.observed is None else dict(entry.observed)
+    lists = {"observed": observed, "plan": dict(entry.plan), "reasons": list(entry.reasons)}
+    return json.dumps({**asdict(entry, recurse=False), **lists})
+
+
+def load_entry(text: str) -> Entry:
+    """The entry that ``dump_entry`` wrote."""
+    document = json.loads(text)
+    observed = None if document["observed"] is None else pmap(document["observed"])
+    lists = {"observed": observed, "plan": pmap(document["plan"]), "reasons": pvector(document["reasons"])}
+    return Entry(**{**document, **lists})
 
 
 @lru_cache(maxsize=256)

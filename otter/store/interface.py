@@ -5,6 +5,7 @@ from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
 from otter.domain.group import Group, GroupId, Summary
+from otter.domain.history import Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
@@ -60,13 +61,26 @@ class IStore(Protocol):
         Replace the group by ``change(group)``; the group as it is now.
 
         No change made by anybody meanwhile is lost. If ``change`` raises, nothing is written and the error comes
-        through; if it returns what it was given, nothing is written either.
+        through; if it returns what it was given, nothing is written either. What the group has ``noted`` by then is written with
+        it, or nothing is.
 
+        :raises NoSuchScalingGroup:
+        """
+
+    async def list_passes(self, group_id: GroupId, most: int, before: int | None, since: float) -> Sequence[Entry]:
+        """
+        The last ``most`` entries of the group's history, the newest first.
+
+        :param before: of those with smaller numbers; None for of all.
+        :param since: older ones are over (epoch seconds).
         :raises NoSuchScalingGroup:
         """
 
     async def delete_group(self, group_id: GroupId) -> None:
         """Forget the group, with everything that belongs to it; fine if it is gone already."""
+
+    async def groups_with_events(self) -> Sequence[GroupId]:
+        """Every group with something in its outbox, also those that are being deleted; perhaps some whose outbox is empty."""
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone."""

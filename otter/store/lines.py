@@ -18,7 +18,7 @@ from otter.domain.hold import Hold
 from otter.domain.launch import launch_of
 from otter.domain.policy import Policy, policy_of
 from otter.domain.webhook import Webhook, webhook_of
-from otter.store.documents import dump_roster, dump_state, load_roster, load_state
+from otter.store.documents import dump_outbox, dump_roster, dump_state, load_outbox, load_roster, load_state
 
 HEADER, SUSPENSION, HOLD, GROUP, POLICY, WEBHOOK, EXECUTION, END = (
     "otter-store",
@@ -139,6 +139,7 @@ def group_lines(whole: Whole) -> Iterator[Line]:
         "launch": dict(group.launch.document),
         "state": in_order(json.loads(dump_state(group.state))),
         "roster": in_order(json.loads(dump_roster(group.roster))),
+        **({"outbox": json.loads(outbox)} if (outbox := dump_outbox(group.outbox)) else {}),
     }
     for policy in sorted(whole.policies, key=lambda policy: policy.id):
         yield {"kind": POLICY, "id": policy.id, "due": policy.due, "document": dict(policy.document)}
@@ -184,6 +185,7 @@ def whole_of(lines: Sequence[Line]) -> Whole:
         launch_of(first["launch"]),
         load_state(json.dumps(first["state"])),
         load_roster(json.dumps(first["roster"])),
+        outbox=load_outbox(json.dumps(first["outbox"]) if "outbox" in first else None),
     )
     policies = [policy_in(line) for line in rest if line["kind"] == POLICY]
     webhooks = [webhook_in(line) for line in rest if line["kind"] == WEBHOOK]

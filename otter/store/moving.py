@@ -29,7 +29,7 @@ from otter.store.lines import (
     whole_of,
 )
 
-FORMAT = 1
+FORMAT = 2
 NEWER = "{source} has format {found}, and this otter knows formats up to {known}; take the newer otter's otter-store"
 FOREIGN = "{source} is nothing that otter-store export has made"
 CUT = "{source} is not what otter-store export has made: it was cut, or altered"

@@ -136,8 +136,8 @@ MISTAKES = (
     Mistake(
         "deletes the group before its servers are gone",
         "otter/convergence/iterate.py",
-        "if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:",
-        "if group.state.status is Status.DELETING:",
+        "is_gone = group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE",
+        "is_gone = group.state.status is Status.DELETING",
         "A deleted group leaves its servers behind.",
     ),
     Mistake(

@@ -143,6 +143,44 @@ class SchedulerTests(SynchronousTestCase):
         self.started()
         self.assertEqual(self.desired(), 1)
 
+    def told(self):
+        return [(event.notice.kind, event.notice) for event in self.now(self.store.get_group(GROUP_ID)).outbox.events]
+
+    def telling(self):
+        self.policies = evolve(self.policies, tells=True, new_id=lambda: "6f0d1b5e-8c1a-4b0e-9d53-0c6a4a4a7f2d")
+        self.successResultOf(self.scheduler.stopService())
+        self.started()
+
+    def test_a_scheduled_execution_is_told(self):
+        policy = self.scheduled(at=IN_A_MINUTE)
+        self.telling()
+        self.passing(61)
+        [(kind, notice)] = self.told()
+        self.assertEqual((kind, notice.message), ("sch-exec-pol", f"Executing scheduled policy {policy.id}"))
+        self.assertEqual((notice.policy_id, notice.scheduled, notice.is_error), (policy.id, NOW + 60, False))
+
+    def test_a_scheduled_execution_that_comes_to_nothing_is_told_with_the_reason(self):
+        self.scheduled(rule=("desiredCapacity", 0), at=IN_A_MINUTE)
+        self.telling()
+        self.passing(61)
+        [(begun, _), (failed, notice)] = self.told()
+        self.assertEqual((begun, failed, notice.is_error), ("sch-exec-pol", "sch-cannot-exec", False))
+        self.assertIn("was not executed: ", notice.message)
+
+    def test_a_scheduled_execution_of_a_paused_group_is_told_as_an_error(self):
+        self.scheduled(at=IN_A_MINUTE)
+        self.change_state(paused=True)
+        self.telling()
+        self.passing(61)
+        [_, (failed, notice)] = self.told()
+        self.assertEqual((failed, notice.is_error), ("sch-exec-pol-err", True))
+        self.assertIn("paused", notice.message)
+
+    def test_nobody_is_told_of_scheduled_executions_who_is_not_to_be(self):
+        self.scheduled(at=IN_A_MINUTE)
+        self.passing(61)
+        self.assertEqual((self.desired(), self.told()), (1, []))
+
     def test_the_type_of_a_policy_stays(self):
         policy = self.scheduled(at=IN_A_MINUTE)
         webhook = {"name": "n", "type": "webhook", "cooldown": 0, "change": 1}

@@ -15,6 +15,8 @@ from tests.sim.time import ProcessClock
 READS = {
     "get_group",
     "list_groups",
+    "list_passes",
+    "groups_with_events",
     "divergent_groups",
     "settled_groups",
     "list_policies",

@@ -34,7 +34,7 @@ from otter.store.sqlite.files import what_is_held
 from otter.store.sqlite.moving import SQLiteMoving, to_export, to_import
 from otter.store.sqlite.schema import MIGRATIONS, migrate
 from otter.store.sqlite.store import SQLiteStore
-from tests.contracts.store import REFUSAL, ROSTER
+from tests.contracts.store import BASE, NEWS, REFUSAL, ROSTER
 from tests.rig.keyspaces import a_keyspace
 from tests.worlds import a_group, a_policy
 
@@ -105,6 +105,8 @@ async def fill(store):
     await store.create_group(a_group(group_id=GOING), [a_policy("p1")], 1000)
     await store.create_webhooks(GOING, "p1", [a_hook(9)], 25)
     await store.change_group(GOING, lambda group: group.asked(status=Status.DELETING))
+    for group_id in (RICH, GOING):
+        await store.change_group(group_id, lambda group: group.telling(NEWS, BASE, NOW), even_deleting=True)
     await store.suspend("333")
     await store.hold("t2")
 
@@ -116,9 +118,8 @@ def stored(path):
         tables = {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
     tables["executions"] = [row for row in tables["executions"] if row[4] > NOW]
     tables["groups"] = [
-        (*ids, config, launch, load_state(state), load_roster(roster), *rest)
-        for *ids, config, launch, state, roster, deleting, due, paused in tables["groups"]
-        for rest in [(deleting, due, paused)]
+        (tenant, id, config, launch, load_state(state), load_roster(roster), *rest)
+        for tenant, id, config, launch, state, roster, *rest in tables["groups"]
     ]
     return tables
 

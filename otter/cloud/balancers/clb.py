@@ -1,6 +1,7 @@
 """Cloud Load Balancers. (docs/clouds.md, "Cloud Load Balancers".)"""
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from otter.cloud.balancers.interface import BalancerFull, BalancerGone, Kind, in
 from otter.cloud.errors import ApiError, Hopeless, classified, understood
 from otter.cloud.request import request, together
 from otter.domain.balancers import Access, Balancer, BalancerId, Condition, Node, Target, Traits
+from otter.domain.events import THINGS, Notice, notices
 
 SERVICE = "clb"
 KIND = "CloudLoadBalancer"
@@ -189,4 +191,26 @@ def nothing_in(answer: None) -> None:
         raise ValueError("the answer should be empty")
 
 
-CLOUD_LOAD_BALANCER = Kind(TRAITS, read, add, change, remove)
+def adding(lb_id: str, nodes: Collection[Node]) -> list[Notice]:
+    places = sorted(f"{node.host}:{node.target.port}" for node in nodes)
+    return notices("convergence-add-clb-nodes", f"Adding IPs to CLB {lb_id}: {THINGS}", places)
+
+
+def changing(lb_id: str, nodes: Collection[Node]) -> list[Notice]:
+    """One for all nodes that get to be alike."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        alike[f"type={node.type}, condition={node.condition.value}, weight={node.weight}"].append(node.id)
+    told: list[Notice] = []
+    for how, ids in sorted(alike.items()):
+        text = f"Changing nodes on CLB {lb_id}: nodes={THINGS}, {how}"
+        told += notices("convergence-change-clb-nodes", text, sorted(ids))
+    return told
+
+
+def removing(lb_id: str, nodes: Collection[Node]) -> list[Notice]:
+    ids = sorted(node.id for node in nodes)
+    return notices("convergence-remove-clb-nodes", f"Removing nodes from CLB {lb_id}: {THINGS}", ids)
+
+
+CLOUD_LOAD_BALANCER = Kind(TRAITS, read, add, change, remove, adding, changing, removing)

@@ -7,6 +7,7 @@ from effect import Effect, catch
 
 from otter.cloud.errors import CloudError, Hopeless, NoSuchEndpoint
 from otter.domain.balancers import Access, Balancer, Node, Traits
+from otter.domain.events import Notice
 
 
 class BalancerGone(Hopeless):
@@ -27,6 +28,7 @@ class Kind:
         ``BalancerGone``, ``BalancerFull``.
     :ivar change: nothing; gives the node the condition, weight and type it has here. Fine if there is no such node.
     :ivar remove: nothing; fine if they are gone already, and if the whole load balancer is.
+    :ivar adding: not an Effect: what owners are told when these nodes are to be added. So are ``changing`` and ``removing``.
     """
 
     traits: Traits
@@ -34,6 +36,9 @@ class Kind:
     add: Callable[[str, Collection[Node], int], Effect]
     change: Callable[[str, Node], Effect]
     remove: Callable[[str, Collection[Node]], Effect]
+    adding: Callable[[str, Collection[Node]], list[Notice]]
+    changing: Callable[[str, Collection[Node]], list[Notice]]
+    removing: Callable[[str, Collection[Node]], list[Notice]]
 
     def look(self, lb_id: str) -> Effect:
         """Effect of the ``Balancer``, whatever happens: one that is broken does not hide the others."""

@@ -16,6 +16,7 @@ from otter.cloud.balancers.interface import BalancerGone, Kind, in_order
 from otter.cloud.errors import ApiError, CloudError, classified, understood
 from otter.cloud.request import request
 from otter.domain.balancers import Balancer, BalancerId, Node, Target, Traits
+from otter.domain.events import THINGS, Notice, notices
 
 SERVICE = "rackconnect"
 KIND = "RackConnectV3"
@@ -167,4 +168,22 @@ def nodes_in(pool_id: str, answer: Sequence[Mapping[str, Any]]) -> PVector[Node]
     return pvector(Node(target, str(member["cloud_server"]["id"]), str(member["id"])) for member in answer)
 
 
-RACKCONNECT_V3 = Kind(TRAITS, read, add, change, remove)
+def adding(pool_id: str, nodes: Collection[Node]) -> list[Notice]:
+    return notices("convergence-add-rcv3-nodes", f"Adding servers to RCv3 LB {pool_id}: {THINGS}", servers_of(nodes))
+
+
+def changing(pool_id: str, nodes: Collection[Node]) -> list[Notice]:
+    """There is nothing about them that could be changed."""
+    return []
+
+
+def removing(pool_id: str, nodes: Collection[Node]) -> list[Notice]:
+    text = f"Removing servers from RCv3 LB {pool_id}: {THINGS}"
+    return notices("convergence-remove-rcv3-nodes", text, servers_of(nodes))
+
+
+def servers_of(nodes: Collection[Node]) -> list[str]:
+    return sorted(node.host for node in nodes)
+
+
+RACKCONNECT_V3 = Kind(TRAITS, read, add, change, remove, adding, changing, removing)

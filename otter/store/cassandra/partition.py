@@ -4,27 +4,33 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from pyrsistent import PMap
 
 from otter.domain.errors import NoSuchPolicy, NoSuchScalingGroup, NoSuchWebhook
+from otter.domain.events import Outbox
 from otter.domain.group import Group, GroupId, Status
+from otter.domain.history import KEPT, LONGEST, Entry
 from otter.domain.policy import Policy
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import (
     config_from,
+    dump_entry,
+    dump_outbox,
     dump_roster,
     dump_state,
     launch_from,
+    load_outbox,
     load_state,
     policy_from,
     roster_from,
 )
 
 LAST = "\U0010ffff"
-POLICY, WEBHOOK, ONCE = "policy", "webhook", "remembered"
+PASS, POLICY, WEBHOOK, ONCE = "pass", "policy", "webhook", "remembered"
 """
-Kinds of rows. Webhooks and remembered executions have ids that begin with their policy's.
+Kinds of rows. Webhooks and remembered executions have ids that begin with their policy's. Passes have one of ``KEPT`` ids, and take each
+other's place.
 
 Whoever reads the statics reads up to the first row that lives. There is no remembered execution without a policy, so the many that
 are over must not come before it.
@@ -77,6 +83,13 @@ class Partition:
             raise NoSuchScalingGroup(self.id)
         return self.group
 
+    def become(self, group: Group) -> Group:
+        """What the group is from now on, without what it has noted: that is in a row of its own."""
+        if group.noted is not None:
+            self.put(PASS, slot_of(group.noted.number), entry_row(group.noted))
+        self.group = evolve(group, noted=None)
+        return self.group
+
     def policy(self, policy_id: str) -> Policy:
         """:raises NoSuchScalingGroup, NoSuchPolicy:"""
         self.require()
@@ -108,6 +121,23 @@ class Partition:
             self.rows = self.rows.remove((kind, prefix + id))
 
 
+def slot_of(number: int) -> str:
+    return f"{number % KEPT:03d}"
+
+
+def entry_row(entry: Entry) -> Row:
+    return Row(dump_entry(entry), ttl=int(LONGEST))
+
+
+def entries(first: int, last: int) -> list[Rows]:
+    """The rows of the entries from number ``first`` to ``last``, of which there are ``KEPT`` at most."""
+    if first > last:
+        return []
+    if slot_of(first) <= slot_of(last):
+        return [Rows(PASS, slot_of(first), slot_of(last))]
+    return [Rows(PASS, slot_of(first), slot_of(KEPT - 1)), Rows(PASS, slot_of(0), slot_of(last))]
+
+
 def policy_row(policy: Policy) -> Row:
     return Row(json.dumps(policy.document), policy.due)
 
@@ -126,9 +156,9 @@ def webhook_in(webhook_id: str, row: Row) -> tuple[Webhook, str]:
     return webhook_of(webhook_id, facts["key_id"], facts["document"], facts["rotation"]), facts["digest"]
 
 
-def statics_of(group: Group, before: Group | None = None) -> dict[str, str]:
+def statics_of(group: Group, before: Group | None = None) -> dict[str, Any]:
     """The static columns of ``group`` that are not as they were ``before``."""
-    columns: dict[str, str] = {}
+    columns: dict[str, Any] = {}
     if before is None or group.config is not before.config:
         columns["config"] = json.dumps(group.config.document)
     if before is None or group.launch is not before.launch:
@@ -137,6 +167,10 @@ def statics_of(group: Group, before: Group | None = None) -> dict[str, str]:
         columns["state"] = dump_state(group.state)
     if before is None or (group.roster is not before.roster and group.roster != before.roster):
         columns["roster"] = dump_roster(group.roster)
+    if group.passes != (before.passes if before else 0):
+        columns["passes"] = group.passes
+    if group.outbox != (before.outbox if before else Outbox()):
+        columns["outbox"] = dump_outbox(group.outbox)
     return columns
 
 
@@ -150,4 +184,6 @@ def group_in(group_id: GroupId, statics: Mapping[str, Any], suspended: bool) -> 
         load_state(statics["state"]),
         roster_from(statics["roster"]),
         suspended,
+        statics["passes"] or 0,
+        load_outbox(statics["outbox"]),
     )

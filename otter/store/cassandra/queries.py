@@ -1,7 +1,7 @@
 """Everything that the store asks of Cassandra, by name."""
 
 STATICS = (
-    "SELECT version, fence, ops, config, launch, state, roster FROM {keyspace}.groups"
+    "SELECT version, fence, ops, config, launch, state, roster, passes, outbox FROM {keyspace}.groups"
     " WHERE tenant = :tenant AND grp = :grp LIMIT 1"
 )
 ROWS = (
@@ -11,7 +11,7 @@ ROWS = (
 IDS = "SELECT kind FROM {keyspace}.groups WHERE tenant = :tenant AND grp = :grp"
 UPDATE_STATICS = (
     "UPDATE {keyspace}.groups SET version = :new, ops = :ops, config = :config, launch = :launch, state = :state,"
-    " roster = :roster WHERE tenant = :tenant AND grp = :grp IF version = :version"
+    " roster = :roster, passes = :passes, outbox = :outbox WHERE tenant = :tenant AND grp = :grp IF version = :version"
 )
 PUT_ROW = (
     "INSERT INTO {keyspace}.groups (tenant, grp, kind, id, data, due) VALUES (:tenant, :grp, :kind, :id, :data, :due)"
@@ -75,6 +75,12 @@ EVENTS = (
 PUT_SLOT = "INSERT INTO {keyspace}.schedule_slots (part, slot) VALUES (:part, :slot)"
 DROP_SLOT = "DELETE FROM {keyspace}.schedule_slots WHERE part = :part AND slot = :slot"
 SLOTS = "SELECT slot FROM {keyspace}.schedule_slots WHERE part = :part AND slot <= :slot"
+
+PUT_OUTBOX = "INSERT INTO {keyspace}.outbox (part, tenant, grp) VALUES (:part, :tenant, :grp) USING TIMESTAMP :version"
+DROP_OUTBOX = (
+    "DELETE FROM {keyspace}.outbox USING TIMESTAMP :version WHERE part = :part AND tenant = :tenant AND grp = :grp"
+)
+OUTBOX = "SELECT tenant, grp FROM {keyspace}.outbox WHERE part = :part"
 
 SUSPEND = "INSERT INTO {keyspace}.suspensions (name, tenant) VALUES ('all', :tenant)"
 REINSTATE = "DELETE FROM {keyspace}.suspensions WHERE name = 'all' AND tenant = :tenant"

@@ -24,6 +24,7 @@ from otter.domain.errors import (
 )
 from otter.domain.executions import Once, Outcome, Verdict
 from otter.domain.group import Group, GroupId, Status, Summary
+from otter.domain.history import KEPT, Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
@@ -43,6 +44,7 @@ from otter.store.cassandra.partition import (
     Row,
     Rows,
     all_of,
+    entries,
     group_in,
     one,
     policy_in,
@@ -50,6 +52,7 @@ from otter.store.cassandra.partition import (
     webhook_in,
     webhook_row,
 )
+from otter.store.documents import load_entry
 from otter.store.interface import Change, Execution, WebhookChange
 
 SHARES = 256
@@ -130,10 +133,18 @@ class CassandraStore:
 
     async def change_group(self, group_id: GroupId, change: Change, even_deleting: bool = False) -> Group:
         def update(partition: Partition) -> Group:
-            partition.group = change(partition.require(even_deleting))
-            return partition.group
+            return partition.become(change(partition.require(even_deleting)))
 
         return await self._changes.make(group_id, [], update)
+
+    async def list_passes(self, group_id: GroupId, most: int, before: int | None, since: float) -> Sequence[Entry]:
+        newest = (await self.get_group(group_id)).passes
+        last = newest if before is None else min(before - 1, newest)
+        ranges = entries(max(last - most, newest - KEPT, 0) + 1, last)
+        rows = await together(self._rows(group_id, rows, KEPT) for rows in ranges)
+        found = [load_entry(row.data) for some in rows for _, row in some]
+        found.sort(key=lambda entry: -entry.number)
+        return [entry for entry in found if entry.number <= last and entry.at > since]
 
     async def delete_group(self, group_id: GroupId) -> None:
         def delete(partition: Partition) -> None:
@@ -142,6 +153,17 @@ class CassandraStore:
 
         await self._changes.make(group_id, [all_of(WEBHOOK), all_of(POLICY)], delete)
         await self._unclaim(group_id)
+
+    async def groups_with_events(self) -> Sequence[GroupId]:
+        """The index may be wrong, and is set right, some groups at a time."""
+        parts = await together(self.client.execute(queries.OUTBOX, {"part": part}) for part in range(PARTS))
+        ids = [GroupId(row["tenant"], row["grp"]) for rows in parts for row in rows]
+        some = self._changes.random.sample(ids, min(len(ids), LOOKED_AT))
+        for partition, _ in await together(self._partition(group_id, []) for group_id in some):
+            if not has_events(partition.group) and partition.version is not None:
+                await self._index(queries.DROP_OUTBOX, outbox_of(partition.id, partition.version))
+                ids.remove(partition.id)
+        return ids
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         """The index may be wrong, and is set right, some groups at a time: a group that is not divergent comes to no harm by a look."""
@@ -236,9 +258,8 @@ class CassandraStore:
             row = partition.rows.get((POLICY, policy.id))
             if row is None or row != policy_row(policy):
                 return None
-            partition.group = change(partition.require())
             partition.put(POLICY, policy.id, evolve(row, due=then))
-            return partition.group
+            return partition.become(change(partition.require()))
 
         return await self._changes.make(group_id, [one(POLICY, policy.id)], update)
 
@@ -251,7 +272,8 @@ class CassandraStore:
             remembered = partition.rows.get((ONCE, id))
             if remembered is not None and json.loads(remembered.data)["expires"] > once.now:
                 return outcome_in(remembered)
-            partition.group, outcome = execution(group)
+            changed, outcome = execution(group)
+            partition.become(changed)
             facts = {"verdict": outcome.verdict.value, "why": outcome.why, "expires": once.expires}
             partition.put(ONCE, id, Row(json.dumps(facts), ttl=ceil(once.expires - once.now) + 1))
             return outcome
@@ -487,6 +509,8 @@ class CassandraStore:
         was, due = due_of(before.group), due_of(after.group)
         if due is not None and (was is None or due < was):
             writes.append(self._diverge(after.id, version, due))
+        if has_events(after.group) and not has_events(before.group):
+            writes.append(self._index(queries.PUT_OUTBOX, outbox_of(after.id, version)))
         for policy_id, row in new_rows(POLICY, before, after):
             if row.due is not None:
                 writes.append(self._schedule(after.id, policy_id, row.due))
@@ -505,6 +529,8 @@ class CassandraStore:
             writes.append(self._diverge(after.id, version, due))
         if after.group is not None and before.group is not None and is_resumed(after.group, before.group):
             writes.append(self._share(after, version))
+        if has_events(before.group) and not has_events(after.group):
+            writes.append(self._index(queries.DROP_OUTBOX, outbox_of(after.id, version)))
         for policy_id, policy in new_rows(POLICY, before, after):
             if policy.due is not None and policy.due < self.clock.seconds():
                 writes.append(self._schedule(after.id, policy_id, policy.due))
@@ -636,6 +662,14 @@ def slot_of(due: float) -> int:
 
 def event_of(group_id: GroupId, policy_id: str, due: float) -> dict[str, Any]:
     return {**key_of(group_id), "part": part_of(group_id.tenant), "slot": slot_of(due), "due": due, "policy": policy_id}
+
+
+def outbox_of(group_id: GroupId, version: int) -> dict[str, Any]:
+    return {**key_of(group_id), "part": part_of(group_id.group), "version": version}
+
+
+def has_events(group: Group | None) -> bool:
+    return group is not None and bool(group.outbox.events)
 
 
 def due_of(group: Group | None) -> float | None:

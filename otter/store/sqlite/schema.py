@@ -47,6 +47,16 @@ MIGRATIONS = (
     INSERT INTO holds SELECT 1, '' FROM pragma_application_id WHERE application_id = 1752132708;
     PRAGMA application_id = 0;
     """,
+    """
+    ALTER TABLE groups ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE groups ADD COLUMN outbox TEXT;
+    CREATE INDEX groups_outbox ON groups (tenant, id) WHERE outbox IS NOT NULL;
+    CREATE TABLE passes (
+        tenant TEXT, group_id TEXT, slot INTEGER, number INTEGER NOT NULL, at REAL NOT NULL, document TEXT NOT NULL,
+        PRIMARY KEY (tenant, group_id, slot)
+    );
+    CREATE INDEX passes_at ON passes (at);
+    """,
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 

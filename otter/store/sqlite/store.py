@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from otter.domain.errors import (
     GroupsOverLimit,
@@ -17,6 +17,7 @@ from otter.domain.errors import (
 )
 from otter.domain.executions import Once, Outcome, Verdict
 from otter.domain.group import Group, GroupId, Status, Summary
+from otter.domain.history import KEPT, LONGEST, Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
@@ -24,10 +25,14 @@ from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import (
     config_from,
+    dump_entry,
+    dump_outbox,
     dump_roster,
     dump_state,
     launch_from,
+    load_entry,
     load_members,
+    load_outbox,
     load_state,
     policy_from,
     roster_from,
@@ -37,7 +42,7 @@ from otter.store.sqlite import holds
 from otter.store.sqlite.database import GroupCommit, Inline
 
 SUSPENDED = "EXISTS (SELECT 1 FROM suspensions WHERE suspensions.tenant = groups.tenant)"
-COLUMNS = f"tenant, id, config, launch, state, roster, {SUSPENDED}, deleting"
+COLUMNS = f"tenant, id, config, launch, state, roster, passes, outbox, {SUSPENDED}, deleting"
 GROUP = f"SELECT {COLUMNS} FROM groups WHERE tenant = ? AND id = ?"
 SUMMARIES = (
     "SELECT tenant, id, config -> '$.name', state, roster -> '$.active' FROM groups"
@@ -65,6 +70,11 @@ FORGET = (
     "DELETE FROM executions WHERE rowid IN (SELECT rowid FROM executions WHERE expires <= ? ORDER BY expires LIMIT 10)"
 )
 """More than one, so that they get fewer; not all, so that nobody waits for them."""
+PASSES = (
+    "SELECT document FROM passes WHERE tenant = ? AND group_id = ? AND number < ? AND at > ?"
+    " ORDER BY number DESC LIMIT ?"
+)
+FORGET_PASSES = "DELETE FROM passes WHERE rowid IN (SELECT rowid FROM passes WHERE at <= ? ORDER BY at LIMIT 10)"
 Execute = Callable[..., Any]
 
 
@@ -111,19 +121,25 @@ class SQLiteStore:
         # reading and writing, so there is no conflict to retry.
         def update(execute: Execute) -> Group:
             group = group_in(execute(GROUP, key_of(group_id)).fetchall(), group_id, even_deleting)
-            changed = change(group)
-            write_changes(execute, group, changed)
-            return changed
+            return write_changes(execute, group, change(group))
 
         return await self.database.write(update)
+
+    async def list_passes(self, group_id: GroupId, most: int, before: int | None, since: float) -> Sequence[Entry]:
+        require_group(self.database.read, group_id)
+        last = 2**62 if before is None else before
+        return [load_entry(text) for (text,) in self.database.read(PASSES, (*key_of(group_id), last, since, most))]
 
     async def delete_group(self, group_id: GroupId) -> None:
         def delete(execute: Execute) -> None:
             execute("DELETE FROM groups WHERE tenant = ? AND id = ?", key_of(group_id))
-            for table in ("policies", "webhooks", "executions"):
+            for table in ("policies", "webhooks", "executions", "passes"):
                 execute(f"DELETE FROM {table} WHERE tenant = ? AND group_id = ?", key_of(group_id))
 
         await self.database.write(delete)
+
+    async def groups_with_events(self) -> Sequence[GroupId]:
+        return [GroupId(*row) for row in self.database.read("SELECT tenant, id FROM groups WHERE outbox IS NOT NULL")]
 
     async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
         sql = f"SELECT tenant, id, due FROM groups WHERE due < ? AND (deleting OR NOT {SUSPENDED}) ORDER BY due"
@@ -199,9 +215,7 @@ class SQLiteStore:
             if execute(sql, row).rowcount == 0:
                 return None
             group = group_in(execute(GROUP, key_of(group_id)).fetchall(), group_id, even_deleting=False)
-            changed = change(group)
-            write_changes(execute, group, changed)
-            return changed
+            return write_changes(execute, group, change(group))
 
         return await self.database.write(update)
 
@@ -308,6 +322,8 @@ def row_of(group: Group) -> dict[str, Any]:
         "config": json.dumps(group.config.document),
         "launch": json.dumps(group.launch.document),
         "roster": dump_roster(group.roster),
+        "passes": group.passes,
+        "outbox": dump_outbox(group.outbox),
         **state_columns(group),
     }
 
@@ -319,8 +335,8 @@ def state_columns(group: Group) -> dict[str, Any]:
     return {"state": dump_state(state), "deleting": deleting, "due": state.due, "paused": paused}
 
 
-def write_changes(execute: Execute, old: Group, new: Group) -> None:
-    """Write what differs. Most changes are to the state, which is small; a roster may be long."""
+def write_changes(execute: Execute, old: Group, new: Group) -> Group:
+    """Write what differs; the group as it is now. Most changes are to the state, which is small; a roster may be long."""
     columns: dict[str, Any] = {}
     if new.state != old.state:
         columns |= state_columns(new)
@@ -330,9 +346,23 @@ def write_changes(execute: Execute, old: Group, new: Group) -> None:
         columns["config"] = json.dumps(new.config.document)
     if new.launch is not old.launch:
         columns["launch"] = json.dumps(new.launch.document)
+    if new.passes != old.passes:
+        columns["passes"] = new.passes
+    if new.outbox != old.outbox:
+        columns["outbox"] = dump_outbox(new.outbox)
     if columns:
         sets = ", ".join(f"{name} = ?" for name in columns)
         execute(f"UPDATE groups SET {sets} WHERE tenant = ? AND id = ?", (*columns.values(), *key_of(old.id)))
+    if new.noted is None:
+        return new
+    write_entry(execute, new.id, new.noted)
+    return evolve(new, noted=None)
+
+
+def write_entry(execute: Execute, group_id: GroupId, entry: Entry) -> None:
+    execute(FORGET_PASSES, (entry.at - LONGEST,))
+    row = (*key_of(group_id), entry.number % KEPT, entry.number, entry.at, dump_entry(entry))
+    execute("INSERT OR REPLACE INTO passes VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 def group_in(rows: Sequence[tuple], group_id: GroupId, even_deleting: bool) -> Group:
@@ -345,7 +375,7 @@ def group_in(rows: Sequence[tuple], group_id: GroupId, even_deleting: bool) -> G
 
 
 def group_of(row: tuple) -> Group:
-    tenant, group, config, launch, state, roster, suspended, _ = row
+    tenant, group, config, launch, state, roster, passes, outbox, suspended, _ = row
     return Group(
         GroupId(tenant, group),
         config_from(config),
@@ -353,6 +383,8 @@ def group_of(row: tuple) -> Group:
         load_state(state),
         roster_from(roster),
         bool(suspended),
+        passes,
+        load_outbox(outbox),
     )
 
 
