@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import creates, memory, passes, planning, reaction, rest, scale_out, schedules, webhooks
+from benchmarks import cassandra, creates, memory, passes, planning, reaction, rest, scale_out, schedules, webhooks
 from benchmarks.figures import Figure, table
 
 MEASURES = {
@@ -17,6 +17,7 @@ MEASURES = {
     "passes": passes.measure,
     "memory": memory.measure,
     "schedules": schedules.measure,
+    "cassandra": cassandra.measure,
 }
 
 

@@ -1,6 +1,8 @@
 """The processes that are measured."""
 
 import json
+import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,6 +32,18 @@ def running(process: Any) -> Iterator[Any]:
         yield process
     finally:
         process.stop()
+
+
+@contextmanager
+def standing_still(*processes: Process) -> Iterator[None]:
+    """They have no part of the processors meanwhile."""
+    for process in processes:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process.pid, signal.SIGCONT)
 
 
 def otter(folder: Path, identity_url: str, **config: Any) -> Otter:
