@@ -33,7 +33,7 @@ class Load:
     :ivar answers: status -> how many; those after the time was over, too.
     :ivar busy: share of the time in which the generator had something to do; near 1 it has measured itself.
     :ivar sums: checksums (CRC-32) of the different bodies.
-    :ivar latencies: seconds that each answer took, of those that count for the rate.
+    :ivar latencies: seconds that each answer took; a slow one is not left out because the time was over.
     """
 
     rate: float
@@ -110,7 +110,7 @@ def generate(port: int, seconds: float, paths: Sequence[Sequence[str]], method: 
     answers: Counter[str] = Counter()
     sums: set[int] = set()
     latencies: list[float] = []
-    idle, start = 0.0, perf_counter()
+    in_time, idle, start = 0, 0.0, perf_counter()
     while by_number:
         before = perf_counter()
         ready = poll.poll()
@@ -125,15 +125,15 @@ def generate(port: int, seconds: float, paths: Sequence[Sequence[str]], method: 
             status, body = answer
             answers[status] += 1
             sums.add(crc32(body))
-            if counts:
-                latencies.append(perf_counter() - connection.since)
+            latencies.append(perf_counter() - connection.since)
+            in_time += counts
             if over and connection.at_the_end():
                 poll.unregister(number)
                 by_number.pop(number).socket.close()
             else:
                 connection.send_next()
     took = seconds or perf_counter() - start
-    return Load(len(latencies) / took, dict(answers), 1 - idle / took, sorted(sums), latencies)
+    return Load(in_time / took, dict(answers), 1 - idle / took, sorted(sums), latencies)
 
 
 def request_of(method: str, path: str) -> bytes:
