@@ -4,7 +4,7 @@ import logging
 import ssl
 from typing import Any
 
-from cassandra import ConsistencyLevel, OperationTimedOut, Unavailable, WriteTimeout
+from cassandra import ConsistencyLevel, OperationTimedOut, ReadTimeout, Unavailable, WriteTimeout
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import ConnectionException
@@ -27,6 +27,11 @@ RECONNECT = 0.5
 
 IMPATIENCE = 1.0
 """Seconds after which what may be made twice is asked of another node, too: one that is paused is found out by its silence alone."""
+
+NO_ANSWER = (WriteTimeout, OperationTimedOut, ConnectionException, NoHostAvailable)
+"""Errors that do not say whether something was done."""
+SILENCE = (*NO_ANSWER, ReadTimeout, Unavailable)
+"""Errors of a cluster that has lost its majority."""
 
 
 class Careful(RetryPolicy):
@@ -91,7 +96,7 @@ def meaning_of(error: Exception) -> StoreUnavailable:
     """
     if isinstance(error, Unavailable):
         return StoreUnavailable(f"too few replicas are alive: {error.alive_replicas} of {error.required_replicas}")
-    if isinstance(error, WriteTimeout | OperationTimedOut | ConnectionException | NoHostAvailable):
+    if isinstance(error, NO_ANSWER):
         return Unknown(plainly(error))
     return StoreUnavailable(plainly(error))
 
