@@ -1,6 +1,7 @@
 """``python -m benchmarks [name ...]``"""
 
 import argparse
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,6 +29,7 @@ def main() -> None:
     if unknown := set(names) - MEASURES.keys():
         parser.error(f"no such figure: {', '.join(sorted(unknown))}")
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended, too
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="otter-benchmarks-") as folder:
         for name in names:

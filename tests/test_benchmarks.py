@@ -8,7 +8,7 @@ from time import time
 
 import pytest
 
-from benchmarks.cassandra import Fired, Hits, Round, executed
+from benchmarks.cassandra import Fired, Hits, Round, executed, numbers
 from benchmarks.figures import percentile, percentiles
 from benchmarks.filler import fill_keyspace
 from benchmarks.load import Load, generate
@@ -69,6 +69,11 @@ def test_events_are_counted_from_where_the_log_was_and_only_if_their_line_is_com
     log = tmp_path / "log"
     log.write_text(line + '{"event": "pass"}\n' + line + line[:-5])
     assert executed(log, len(line)) == [100.0]
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(60.0, [0, 1, 2]), (0.0, [0])])
+def test_there_is_at_least_one_round_and_no_other_after_the_time(seconds, rounds):
+    assert list(numbers(3, seconds)) == rounds
 
 
 def test_a_machine_without_java_is_told_so_in_a_sentence():
