@@ -89,12 +89,7 @@ class Cassandra:
         """:raises CannotConnect:"""
         from otter.store.cassandra.driver import connect
 
-        try:
-            self.cluster, self.session = connect(self.place)
-        except CannotConnect:
-            raise
-        except Exception as error:
-            raise self.unusable(error) from error
+        self.cluster, self.session = connect(self.place)
 
     @property
     def serial(self) -> str:
@@ -102,9 +97,9 @@ class Cassandra:
         return "LOCAL_SERIAL" if self.consistency == "LOCAL_QUORUM" else "SERIAL"
 
     def unusable(self, error: Exception) -> CannotConnect:
-        from otter.store.cassandra.driver import plainly
+        from otter.store.cassandra.driver import unusable
 
-        return CannotConnect(f"Cassandra at {', '.join(self.place.hosts)} cannot be used: {plainly(error)}")
+        return unusable(self.place, error)
 
     def prepare(self) -> None:
         """What is asked from now on, in one go; blocks. :raises CannotConnect: the schema is not what it should be."""
