@@ -16,17 +16,23 @@ class Page:
 
 @define(eq=False)
 class Books:
-    """:ivar wrong: sentences. :ivar statuses: of all answers; 0 is no answer at all."""
+    """
+    :ivar wrong: sentences. :ivar statuses: of all answers; 0 is no answer at all.
+    :ivar slowest_refusal: seconds until a 503 came, at most.
+    """
 
     pages: dict[str, Page]
     statuses: Counter[int] = field(factory=Counter)
     repeated: int = 0
+    slowest_refusal: float = 0.0
     wrong: list[str] = field(factory=list)
     _lock: Lock = field(init=False, factory=Lock)
 
-    def answered(self, status: int, retry_after: str | None, what: str) -> None:
+    def answered(self, status: int, retry_after: str | None, what: str, seconds: float = 0.0) -> None:
         with self._lock:
             self.statuses[status] += 1
+            if status == 503:
+                self.slowest_refusal = max(self.slowest_refusal, seconds)
             if status == 503 and not retry_after:
                 self.wrong.append(f"{what} was answered with 503 without Retry-After.")
             elif status not in (0, 202, 503):

@@ -37,3 +37,9 @@ def test_done_and_not_now_are_good_answers(books, status, retry_after):
 def test_all_others_are_wrong(books, status, retry_after):
     books.answered(status, retry_after, "POST")
     assert len(books.wrong) == 1
+
+
+def test_the_slowest_refusal_is_known(books):
+    for status, seconds in [(503, 1.0), (503, 7.5), (202, 9.0), (503, 2.0)]:
+        books.answered(status, "5", "POST", seconds)
+    assert books.slowest_refusal == 7.5

@@ -65,7 +65,7 @@ class Fold:
     """
     Changes of one group that are made together.
 
-    :ivar deadline: in seconds of the clock.
+    :ivar deadline: as the client's clock has it.
     :ivar sent: all that was tried. :ivar doubtful: those of them that may have been made, or still be made.
     """
 
@@ -115,18 +115,22 @@ class Changes:
             try:
                 verdicts = await self._fold(group_id, ops)
             except Exception as error:
-                if isinstance(error, StoreUnavailable) and self.client.trouble is not None:
-                    ops += line  # Nothing of theirs was sent; they would wait for as long, and for the same answer.
-                    line.clear()
                 verdicts = [(False, error)] * len(ops)
+                if isinstance(error, StoreUnavailable) and self.client.trouble is not None:
+                    self._turn_away(line, self.client.trouble)
             for op, (well, value) in zip(ops, verdicts, strict=True):
                 (op.answer.callback if well else op.answer.errback)(value)
         del self._lines[group_id]
 
+    def _turn_away(self, line: deque[Op], trouble: str) -> None:
+        """Nothing of theirs was sent; they would wait for as long as those before them, and for the same answer."""
+        while line:
+            line.popleft().answer.errback(StoreUnavailable(trouble))
+
     async def _fold(self, group_id: GroupId, ops: Sequence[Op]) -> Sequence[tuple[bool, Any]]:
         """What each is to be told. :raises StoreUnavailable: to all of them; nothing was stored, unless it says that nobody knows."""
         needs = tuple({rows: None for op in ops for rows in op.needs})
-        fold = Fold(group_id, ops, needs, self.clock.seconds() + PATIENCE * self.client.place.timeout)
+        fold = Fold(group_id, ops, needs, self.client.clock() + PATIENCE * self.client.place.timeout)
         try:
             return await self._stored(fold)
         except StoreUnavailable as error:
@@ -183,7 +187,7 @@ class Changes:
 
     def _left(self, fold: Fold) -> float:
         """Seconds."""
-        return max(0.0, fold.deadline - self.clock.seconds())
+        return max(0.0, fold.deadline - self.client.clock())
 
     async def _made(self, attempt: Attempt) -> Sequence[tuple[bool, Any]]:
         """What everybody is to be told. That an index is late is nobody's trouble: whoever finds it looks at the group."""
