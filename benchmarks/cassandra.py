@@ -83,7 +83,7 @@ class Round:
     @property
     def share(self) -> float:
         """Of what bare LWTs would permit, if nothing is folded."""
-        return self.many.load.rate / self.permitted
+        return self.many.load.overall / self.permitted
 
     @property
     def permitted(self) -> float:
@@ -94,9 +94,9 @@ class Round:
         many, one = self.many, self.one
         return (
             f"bare LWTs {self.bare_many:.0f}/s, {self.bare_one:.0f}/s on one partition;"
-            f" otter {many.load.rate:.0f}/s, {many.lwts:.2f} LWTs each: {self.share:.0%};"
-            f" one group {one.load.rate:.0f}/s, {one.lwts:.2f} LWTs each;"
-            f" on SQLite {self.file_many.rate:.0f}/s, one group {self.file_one.rate:.0f}/s"
+            f" otter {many.load.overall:.0f}/s, {many.lwts:.2f} LWTs each: {self.share:.0%};"
+            f" one group {one.load.overall:.0f}/s, {one.lwts:.2f} LWTs each;"
+            f" on SQLite {self.file_many.overall:.0f}/s, one group {self.file_one.overall:.0f}/s"
         )
 
 
@@ -230,8 +230,8 @@ def one_round(keyspace: Keyspace, ours: Side, theirs: Side) -> Round:
 
 def figures(rounds: Sequence[Round]) -> list[Figure]:
     shares = [each.share for each in rounds]
-    folded = [each.one.load.rate / each.bare_one for each in rounds]
-    beyond = [each.one.load.rate / each.permitted for each in rounds]
+    folded = [each.one.load.overall / each.bare_one for each in rounds]
+    beyond = [each.one.load.overall / each.permitted for each in rounds]
     return [
         Figure("cassandra, webhooks, of bare LWTs", spread(shares, percents), f">= {AIM:.0%}", median(shares) >= AIM),
         Figure("cassandra, one group, of as many partitions", spread(beyond, times), "> 1 x", median(beyond) > 1),
@@ -250,7 +250,7 @@ def figures(rounds: Sequence[Round]) -> list[Figure]:
 def of_loads(name: str, loads: Sequence[Load]) -> list[Figure]:
     latencies = [latency for load in loads for latency in load.latencies]
     return [
-        Figure(f"{name} a second", rates(load.rate for load in loads)),
+        Figure(f"{name} a second", rates(load.overall for load in loads)),
         Figure(f"{name}, latency", percentiles(latencies)),
     ]
 

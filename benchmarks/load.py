@@ -29,7 +29,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 @frozen
 class Load:
     """
-    :ivar rate: answers a second.
+    :ivar rate: answers a second. :ivar overall: the same, until the last answer: for a few that come in heaps.
     :ivar answers: status -> how many; those after the time was over, too.
     :ivar busy: share of the time in which the generator had something to do; near 1 it has measured itself.
     :ivar sums: checksums (CRC-32) of the different bodies.
@@ -41,6 +41,7 @@ class Load:
     busy: float
     sums: list[int]
     latencies: list[float]
+    overall: float
 
     @property
     def hits(self) -> int:
@@ -132,8 +133,9 @@ def generate(port: int, seconds: float, paths: Sequence[Sequence[str]], method: 
                 by_number.pop(number).socket.close()
             else:
                 connection.send_next()
-    took = seconds or perf_counter() - start
-    return Load(in_time / took, dict(answers), 1 - idle / took, sorted(sums), latencies)
+    whole = perf_counter() - start
+    took, overall = seconds or whole, len(latencies) / whole
+    return Load(in_time / took, dict(answers), 1 - idle / took, sorted(sums), latencies, overall)
 
 
 def request_of(method: str, path: str) -> bytes:

@@ -21,7 +21,7 @@ from tests.rig.processes import REPOSITORY
 
 
 def a_load(rate):
-    return Load(rate, {"202": 1}, 0.5, [0], [0.1])
+    return Load(0.0, {"202": 1}, 0.5, [0], [0.1], rate)
 
 
 @pytest.fixture
