@@ -12,6 +12,7 @@ In the end the size of each group must be the number of executions that were ack
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -90,9 +91,9 @@ class Trial:
 
     def without_quorum(self) -> None:
         two = self.random.sample(NODES, 2)
-        self.books.slowest_refusal = 0.0
         self.net.services("pause", *two)
         paused = time.monotonic()
+        self.books.measure(since=paused)
         say(f"{' and '.join(two)} are paused: there is no quorum")
         refused = self.waits_for(lambda: self.refuses(), 60)
         if refused:
@@ -236,6 +237,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.pause = 0.02 * arguments.clients * max(1.0, arguments.minutes / 5)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("It was ended."))  # and the nodes with it
     claim = claim_net(settings_of({}).cache / "tests", reversed(NETS))
     if claim is None:
         print("No net on loopback is free for the nodes.", file=sys.stderr)

@@ -119,5 +119,5 @@ class Crowd:
             retry_after = answer_headers["retry-after"]
         except (OSError, HTTPException):
             status, retry_after = 0, None
-        self.books.answered(status, retry_after, f"POST {url}", time.monotonic() - began)
+        self.books.answered(status, retry_after, f"POST {url}", began, time.monotonic())
         return status

@@ -39,7 +39,8 @@ def test_all_others_are_wrong(books, status, retry_after):
     assert len(books.wrong) == 1
 
 
-def test_the_slowest_refusal_is_known(books):
-    for status, seconds in [(503, 1.0), (503, 7.5), (202, 9.0), (503, 2.0)]:
-        books.answered(status, "5", "POST", seconds)
+def test_the_slowest_refusal_is_known_of_what_was_asked_since(books):
+    books.measure(since=10.0)
+    for status, asked, now in [(503, 9.0, 30.0), (503, 10.0, 11.0), (503, 11.0, 18.5), (202, 12.0, 21.0)]:
+        books.answered(status, "5", "POST", asked, now)
     assert books.slowest_refusal == 7.5
