@@ -11,7 +11,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test test-cassandra test-cluster lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
+.PHONY: help setup run cloud serve demo test test-cluster lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -45,11 +45,8 @@ serve: setup ## otter alone, in the foreground: JSON log lines on standard outpu
 demo: setup ## a story in nine steps against otter and a simulated cloud of its own, told as it happens
 	@exec $(BIN)/python scripts/demo.py
 
-test: setup ## everything that can be tested on this machine
+test: setup ## everything that can be tested on this machine; with Java 17 and Maven, on a real Cassandra, too
 	@exec scripts/test
-
-test-cassandra: setup ## what needs a real Cassandra, on one node that it starts by itself (docs/services.md)
-	@exec $(BIN)/pytest -q -n 2 --dist worksteal -m services
 
 test-cluster: setup ## otter on three real nodes of Cassandra that are killed, paused and restarted; CLUSTER="--minutes 20" and so on
 	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
@@ -58,7 +55,7 @@ lint: setup ## style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 rows: setup ## run what docs/compatibility.md names, and fail for a row that no test shows
-	@exec $(BIN)/python scripts/rows.py
+	@exec $(BIN)/python scripts/rows.py . -m "not services"
 
 crash-points: setup ## kill otter at every changing request of the demo's story, before and after
 	@exec $(BIN)/python -m tests.crash_points

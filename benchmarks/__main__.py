@@ -1,10 +1,11 @@
 """``python -m benchmarks [name ...]``"""
 
 import argparse
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import creates, memory, passes, planning, reaction, rest, scale_out, schedules, webhooks
+from benchmarks import cassandra, creates, memory, passes, planning, reaction, rest, scale_out, schedules, webhooks
 from benchmarks.figures import Figure, table
 
 MEASURES = {
@@ -17,6 +18,7 @@ MEASURES = {
     "passes": passes.measure,
     "memory": memory.measure,
     "schedules": schedules.measure,
+    "cassandra": cassandra.measure,
 }
 
 
@@ -27,6 +29,7 @@ def main() -> None:
     if unknown := set(names) - MEASURES.keys():
         parser.error(f"no such figure: {', '.join(sorted(unknown))}")
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended, too
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="otter-benchmarks-") as folder:
         for name in names:

@@ -30,6 +30,11 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
+def percentiles(seconds: Sequence[float]) -> str:
+    """What 50, 90 and 99 percent of the values do not exceed."""
+    return ", ".join(f"p{percent} {milliseconds(percentile(seconds, percent))}" for percent in (50, 90, 99))
+
+
 def percents(ratio: float) -> str:
     return f"{ratio:.0%}"
 

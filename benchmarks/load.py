@@ -29,16 +29,19 @@ LAST_CHUNK = b"0\r\n\r\n"
 @frozen
 class Load:
     """
-    :ivar rate: answers a second.
+    :ivar rate: answers a second. :ivar overall: the same, until the last answer: for a few that come in heaps.
     :ivar answers: status -> how many; those after the time was over, too.
     :ivar busy: share of the time in which the generator had something to do; near 1 it has measured itself.
     :ivar sums: checksums (CRC-32) of the different bodies.
+    :ivar latencies: seconds that each answer took; a slow one is not left out because the time was over.
     """
 
     rate: float
     answers: dict[str, int]
     busy: float
     sums: list[int]
+    latencies: list[float]
+    overall: float
 
     @property
     def hits(self) -> int:
@@ -47,14 +50,16 @@ class Load:
 
 @define(eq=False)
 class Connection:
-    """One request is on its way at any time."""
+    """One request is on its way at any time. :ivar since: when it was sent, by ``perf_counter``."""
 
     socket: socket.socket
     requests: Sequence[bytes]
+    since: float = 0.0
     _sent: int = 0
     _received: bytes = b""
 
     def send_next(self) -> None:
+        self.since = perf_counter()
         self.socket.sendall(self.requests[self._sent])
         self._sent = (self._sent + 1) % len(self.requests)
         self._received = b""
@@ -105,6 +110,7 @@ def generate(port: int, seconds: float, paths: Sequence[Sequence[str]], method: 
 
     answers: Counter[str] = Counter()
     sums: set[int] = set()
+    latencies: list[float] = []
     in_time, idle, start = 0, 0.0, perf_counter()
     while by_number:
         before = perf_counter()
@@ -120,14 +126,16 @@ def generate(port: int, seconds: float, paths: Sequence[Sequence[str]], method: 
             status, body = answer
             answers[status] += 1
             sums.add(crc32(body))
+            latencies.append(perf_counter() - connection.since)
             in_time += counts
             if over and connection.at_the_end():
                 poll.unregister(number)
                 by_number.pop(number).socket.close()
             else:
                 connection.send_next()
-    took = seconds or perf_counter() - start
-    return Load(in_time / took, dict(answers), 1 - idle / took, sorted(sums))
+    whole = perf_counter() - start
+    took, overall = seconds or whole, len(latencies) / whole
+    return Load(in_time / took, dict(answers), 1 - idle / took, sorted(sums), latencies, overall)
 
 
 def request_of(method: str, path: str) -> bytes:

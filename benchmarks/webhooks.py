@@ -15,7 +15,7 @@ Both are measured in turn, and the generator's own load is reported, to show tha
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from benchmarks.bare import COUNTERS
-from benchmarks.figures import Figure, percents, spread
+from benchmarks.figures import Figure, percentiles, percents, spread
 from benchmarks.load import Load, load
 from benchmarks.servers import bare, cheap_cloud, otter_on, running, seen
 from tests.rig.otter import Otter, OwnedGroup
@@ -73,6 +73,7 @@ def measure(folder: Path) -> list[Figure]:
     return [
         Figure("webhooks, of a bare route", spread(ratios, percents), f">= {AIM:.0%}", median(ratios) >= AIM),
         Figure("webhooks a second", spread([ours.rate for _, ours in rounds], "{:.0f}".format)),
+        Figure("webhooks, latency", percentiles([latency for _, ours in rounds for latency in ours.latencies])),
     ]
 
 
@@ -99,14 +100,23 @@ def told(theirs: Load, ours: Load) -> str:
 
 def check(it: Street, loads: list[Load]) -> None:
     """Every answer was a 202, and behind every one of them there is a change that was stored."""
+    compare(it.otter, states_in(it.otter), loads)
+
+
+def states_in(service: Otter) -> list[str]:
+    """Of all groups, as its SQLite has them."""
+    with sqlite3.connect(service.store) as store:
+        return [state for (state,) in store.execute("SELECT state FROM groups")]
+
+
+def compare(service: Otter, stored: Sequence[str], loads: Sequence[Load]) -> None:
     assert all(set(load.answers) == {"202"} for load in loads), [load.answers for load in loads]
-    with sqlite3.connect(it.otter.store) as store:
-        states = [json.loads(state) for (state,) in store.execute("SELECT state FROM groups")]
+    states = [json.loads(state) for state in stored]
     changes = sum(state["generation"] - 1 for state in states)
     assert changes == sum(load.hits for load in loads), (
         f"{changes} changes, but {sum(load.hits for load in loads)} hits"
     )
-    assert "webhook-refused" not in it.otter.log.read_text()
+    assert "webhook-refused" not in service.log.read_text()
     print(f"  all {changes} hits were answered with 202, and each was a change that is in the store")
 
 

@@ -4,7 +4,7 @@
 The suites that go through HTTP, ``tests/walks`` and ``tests/process``, are run once for each engine, and every otter that they
 start tells which functions it reaches (``tests/rig/reached``). A function is reached if its body began in a process of otter;
 what tests call themselves does not count. Methods and functions within functions count one by one, lambdas with what they are
-in. Left out is what has nothing to do, such as the methods of interfaces, and what attrs makes; and ``ELSEWHERE``.
+in. Left out is what has nothing to do, such as the methods of interfaces, and what attrs makes.
 
 docs/dead-code.md says in a line why a function stays that nothing reaches. It fails if a function is neither reached nor in that
 table, if one of the table is reached or is no more, if more than 2 % are not reached, or if a suite failed.
@@ -32,12 +32,10 @@ DATA = Path("build", "dead-code")
 LINE = re.compile(r"^\| *`(otter/[^`]+)` *\| *(.*?) *\|$", re.MULTILINE)
 MOST = 0.02
 """So much of all functions may be reached by nothing."""
-ELSEWHERE = Path("otter", "store", "cassandra")
-"""No walk has a Cassandra to walk on: ``make test-cassandra`` and ``make test-cluster`` try what is in there."""
 SUITES = {
-    "convergence": ("tests/walks", "tests/process", "-m", "not services"),
-    "cycle": ("tests/walks", "-m", "not healing"),
-    "worker": ("tests/walks", "-m", "not healing and not retrying"),
+    "convergence": ("tests/walks", "tests/process"),
+    "cycle": ("tests/walks", "-m", "not healing and not services"),
+    "worker": ("tests/walks", "-m", "not healing and not retrying and not services"),
 }
 """What pytest runs under each engine. tox.ini says what the marks mean; how processes start and end is the same under all."""
 
@@ -50,7 +48,6 @@ def functions_below(root: Path) -> Functions:
     return {
         f"{path.relative_to(root).as_posix()}::{name}": f"{path.relative_to(root).as_posix()}:{function.lineno}"
         for path in sorted((root / "otter").rglob("*.py"))
-        if not path.is_relative_to(root / ELSEWHERE)
         for name, function in functions_in(ast.parse(path.read_bytes()))
     }
 

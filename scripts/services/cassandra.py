@@ -1,6 +1,7 @@
 """A node of Cassandra, and as much of its native protocol (version 4) as it takes to ask it something."""
 
 import socket
+import ssl
 import struct
 from enum import IntEnum
 from pathlib import Path
@@ -12,8 +13,18 @@ OPEN = ("jdk.internal.ref", "java.io", "sun.nio.ch")
 """Parts of Java's base into which Cassandra reaches; the first is exported, the others are opened."""
 
 
+KEYSTORE_PASSWORD = "otter-test"
+ADMINISTRATOR = "cassandra"
+"""The name and the password of the account that a new cluster has."""
+SECURED = """authenticator: PasswordAuthenticator
+authorizer: CassandraAuthorizer
+client_encryption_options: {{enabled: true, keystore: {keystore}, keystore_password: {password}, store_type: PKCS12}}"""
+OPEN_TO_ALL = """authenticator: AllowAllAuthenticator
+authorizer: AllowAllAuthorizer"""
+
+
 class Code(IntEnum):
-    STARTUP, READY, QUERY, RESULT = 1, 2, 7, 8
+    STARTUP, READY, AUTHENTICATE, QUERY, RESULT, AUTH_RESPONSE, AUTH_SUCCESS = 1, 2, 3, 7, 8, 15, 16
 
 
 class Consistency(IntEnum):
@@ -31,6 +42,7 @@ class Cassandra(Node):
         memory = ["-Xms128m", f"-Xmx{self.settings.cassandra_heap}", "-XX:MaxDirectMemorySize=256m"]
         places = [f"-Dcassandra.config=file://{self.configuration()}", f"-Dcassandra.storagedir={self.folder}"]
         haste = ["-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=1000"]
+        haste += ["-Dcassandra.superuser_setup_delay_ms=0"]
         main = ["-Dcassandra-foreground=yes", "-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"]
         return [*access, *memory, f"-javaagent:{jamm}", *places, *haste, *main]
 
@@ -44,7 +56,13 @@ class Cassandra(Node):
             COMMITLOG_SYNC=sync,
             COMMITLOG_SYNC_PERIOD=COMMITLOG_SYNCS[sync],
             PAXOS=self.settings.paxos,
+            ACCESS=self.access(),
         )
+
+    def access(self) -> str:
+        """Who may speak to it, and how."""
+        keystore = self.settings.keystore
+        return SECURED.format(keystore=keystore, password=KEYSTORE_PASSWORD) if keystore else OPEN_TO_ALL
 
     def answers(self) -> bool:
         return self.executes("SELECT key FROM system.local")
@@ -57,11 +75,28 @@ class Cassandra(Node):
         """It answers ``cql`` with a result."""
         query = struct.pack(">i", len(cql.encode())) + cql.encode() + struct.pack(">HB", consistency, 0)
         try:
-            with socket.create_connection((self.address, self.ports[0]), timeout=5) as connection:
-                started = asked(connection, Code.STARTUP, b"\0\1\0\x0bCQL_VERSION\0\x053.0.0")
-                return started == Code.READY and asked(connection, Code.QUERY, query) == Code.RESULT
+            with self.connection() as connection:
+                return is_welcome(connection) and asked(connection, Code.QUERY, query) == Code.RESULT
         except OSError:
             return False
+
+    def connection(self) -> socket.socket:
+        """:raises OSError:"""
+        connection = socket.create_connection((self.address, self.ports[0]), timeout=5)
+        if not self.settings.keystore:
+            return connection
+        anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+        return anybody.wrap_socket(connection)
+
+
+def is_welcome(connection: socket.socket) -> bool:
+    """Whether it may be asked something now. :raises OSError:"""
+    answer = asked(connection, Code.STARTUP, b"\0\1\0\x0bCQL_VERSION\0\x053.0.0")
+    if answer != Code.AUTHENTICATE:
+        return answer == Code.READY
+    words = f"\0{ADMINISTRATOR}\0{ADMINISTRATOR}".encode()
+    return asked(connection, Code.AUTH_RESPONSE, struct.pack(">i", len(words)) + words) == Code.AUTH_SUCCESS
 
 
 def asked(connection: socket.socket, code: Code, body: bytes) -> int:

@@ -25,6 +25,7 @@ class Settings:
     :ivar data: a folder, a log and a pid file for each node.
     :ivar net: node N listens on NET.N, and nowhere else.
     :ivar java: the only ``java`` to be considered; empty: whichever is found.
+    :ivar keystore: PKCS #12, with a certificate and its key: clients of Cassandra have to speak TLS, and to say who they are; "" for neither.
     :ivar start_seconds: how long a node may take until it answers.
     """
 
@@ -37,6 +38,7 @@ class Settings:
     zookeeper_heap: str = "128m"
     commitlog_sync: str = "batch"
     paxos: str = "v2"
+    keystore: str = ""
     start_seconds: float = 180.0
 
 
@@ -57,6 +59,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
         cassandra_heap=value("HEAP", Settings.cassandra_heap),
         zookeeper_heap=value("ZK_HEAP", Settings.zookeeper_heap),
         commitlog_sync=one_of(COMMITLOG_SYNCS, "COMMITLOG_SYNC", value("COMMITLOG_SYNC", Settings.commitlog_sync)),
+        keystore=value("KEYSTORE", Settings.keystore),
         paxos=one_of(("v1", "v2"), "PAXOS", value("PAXOS", Settings.paxos)),
         start_seconds=seconds(value("START_SECONDS", str(Settings.start_seconds))),
     )

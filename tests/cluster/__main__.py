@@ -12,6 +12,7 @@ In the end the size of each group must be the number of executions that were ack
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,10 @@ GROUPS = 20
 NODES = ("cassandra-1", "cassandra-2", "cassandra-3")
 READY_WITHIN = 60.0
 """Seconds for otter to be ready again after all nodes are."""
+REFUSED_WITHIN = 12.0
+"""Seconds for a 503 without a quorum: one and a half ``store.timeout``, and what a slow machine adds."""
+AT_ONCE = 5.0
+"""Seconds in which each client is refused more than once, if nobody waits for ``store.timeout`` any more."""
 UNKNOWN = 10
 """Changes of which nobody knew what came of them that a round is to see at least."""
 
@@ -59,9 +64,9 @@ class Trial:
 
     def round(self) -> None:
         for node in self.random.sample(NODES, 3):
-            with self.served(f"{node} is killed, and started again after 6 seconds"):
+            with self.served(f"{node} is killed, and started again after 3 seconds"):
                 self.net.services("kill", node)
-                time.sleep(6)
+                time.sleep(3)
                 self.net.services("start", node)
             with self.served(f"{node} is paused for 10 seconds"):
                 self.net.services("pause", node)
@@ -88,12 +93,14 @@ class Trial:
         two = self.random.sample(NODES, 2)
         self.net.services("pause", *two)
         paused = time.monotonic()
+        self.books.measure(since=paused)
         say(f"{' and '.join(two)} are paused: there is no quorum")
         refused = self.waits_for(lambda: self.refuses(), 60)
         if refused:
             say(f"after {time.monotonic() - paused:.1f} s executions and /health are answered with 503 and Retry-After")
         else:
             self.books.wrong.append("Without a quorum, otter did not answer with 503 and say so in /health.")
+        self.refused_at_once()
         self.net.services("resume", *two)
         resumed = time.monotonic()
         say(f"{' and '.join(two)} go on")
@@ -101,6 +108,16 @@ class Trial:
             say(f"otter is ready again by itself after {time.monotonic() - resumed:.1f} s")
         else:
             self.books.wrong.append(f"otter was not ready again within {READY_WITHIN:.0f} s after all nodes were.")
+
+    def refused_at_once(self) -> None:
+        before = self.books.statuses[503]
+        time.sleep(AT_ONCE)
+        count, slowest = self.books.statuses[503] - before, self.books.slowest_refusal
+        say(f"then {count} in {AT_ONCE:.0f} s; the slowest 503 took {slowest:.1f} s")
+        if count < 2 * self.crowd.clients:
+            self.books.wrong.append(f"Without a quorum, only {count} executions were refused in {AT_ONCE:.0f} s.")
+        if slowest > REFUSED_WITHIN:
+            self.books.wrong.append(f"Without a quorum, somebody was told so after {slowest:.1f} s only.")
 
     def refuses(self) -> bool:
         """An execution is refused for now, and then ``/health`` says that otter is not ready."""
@@ -129,7 +146,7 @@ class Trial:
             time.sleep(2.5 if times % 2 else 6.0)
             self.net.services("resume", *two)
             time.sleep(self.random.uniform(0.5, 1.5))
-            if times >= 6 and self.unknown() - before >= UNKNOWN:
+            if times >= 4 and self.unknown() - before >= UNKNOWN:
                 break
         count = self.unknown() - before
         say(f"replicas were paused {times} times: of {count} changes nobody knew what came of them")
@@ -220,6 +237,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.pause = 0.02 * arguments.clients * max(1.0, arguments.minutes / 5)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("It was ended."))  # and the nodes with it
     claim = claim_net(settings_of({}).cache / "tests", reversed(NETS))
     if claim is None:
         print("No net on loopback is free for the nodes.", file=sys.stderr)

@@ -16,21 +16,33 @@ class Page:
 
 @define(eq=False)
 class Books:
-    """:ivar wrong: sentences. :ivar statuses: of all answers; 0 is no answer at all."""
+    """
+    :ivar wrong: sentences. :ivar statuses: of all answers; 0 is no answer at all.
+    :ivar slowest_refusal: seconds until a 503 came, at most, of what was asked ``since``, as :func:`time.monotonic` counts.
+    """
 
     pages: dict[str, Page]
     statuses: Counter[int] = field(factory=Counter)
     repeated: int = 0
+    since: float = 0.0
+    slowest_refusal: float = 0.0
     wrong: list[str] = field(factory=list)
     _lock: Lock = field(init=False, factory=Lock)
 
-    def answered(self, status: int, retry_after: str | None, what: str) -> None:
+    def answered(self, status: int, retry_after: str | None, what: str, asked: float = 0.0, now: float = 0.0) -> None:
         with self._lock:
             self.statuses[status] += 1
+            if status == 503 and asked >= self.since:
+                self.slowest_refusal = max(self.slowest_refusal, now - asked)
             if status == 503 and not retry_after:
                 self.wrong.append(f"{what} was answered with 503 without Retry-After.")
             elif status not in (0, 202, 503):
                 self.wrong.append(f"{what} was answered with {status}, not with 202 or 503.")
+
+    def measure(self, since: float) -> None:
+        """How long refusals take of what is asked from then on."""
+        with self._lock:
+            self.since, self.slowest_refusal = since, 0.0
 
     def count(self, group: str, acknowledged: bool) -> None:
         with self._lock:

@@ -53,6 +53,10 @@ class Crowd:
             thread.start()
             self._threads.append(thread)
 
+    @property
+    def clients(self) -> int:
+        return len(self._threads)
+
     def end(self, within: float) -> bool:
         """Nobody asks for more; whether all who repeat something have got their answer ``within`` seconds."""
         self._over.set()
@@ -109,10 +113,11 @@ class Crowd:
     def ask(self, url: str, key: str | None = None) -> int:
         """The status; 0 if there was no answer."""
         headers = {"idempotency-key": key} if key else {}
+        began = time.monotonic()
         try:
             status, answer_headers, _ = send("POST", url, timeout=PATIENCE, headers=headers)
             retry_after = answer_headers["retry-after"]
         except (OSError, HTTPException):
             status, retry_after = 0, None
-        self.books.answered(status, retry_after, f"POST {url}")
+        self.books.answered(status, retry_after, f"POST {url}", began, time.monotonic())
         return status

@@ -37,3 +37,10 @@ def test_done_and_not_now_are_good_answers(books, status, retry_after):
 def test_all_others_are_wrong(books, status, retry_after):
     books.answered(status, retry_after, "POST")
     assert len(books.wrong) == 1
+
+
+def test_the_slowest_refusal_is_known_of_what_was_asked_since(books):
+    books.measure(since=10.0)
+    for status, asked, now in [(503, 9.0, 30.0), (503, 10.0, 11.0), (503, 11.0, 18.5), (202, 12.0, 21.0)]:
+        books.answered(status, "5", "POST", asked, now)
+    assert books.slowest_refusal == 7.5

@@ -4,10 +4,10 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from attrs import define, evolve, field
+from attrs import Factory, define, evolve, field
 from cassandra import ConsistencyLevel
 from twisted.internet import reactor
-from twisted.internet.defer import DeferredList, ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -16,9 +16,9 @@ from otter.domain.group import GroupId
 from otter.store.cassandra import driver, queries
 from otter.store.cassandra.changes import REMEMBERED
 from otter.store.cassandra.client import Cassandra, Place, Unknown
-from otter.store.cassandra.opening import open_cassandra
+from otter.store.cassandra.opening import open_cassandra, used_keys
 from otter.store.cassandra.partition import ONCE, POLICY
-from otter.store.cassandra.store import FORGOTTEN, HASTE, CassandraStore, event_of, place_of, stamp_of
+from otter.store.cassandra.store import FORGOTTEN, HASTE, PARTS, CassandraStore, event_of, place_of, stamp_of
 from tests.contracts.store import ALL, OTHER, StoreContract, a_webhook, deleting
 from tests.rig.keyspaces import a_keyspace
 from tests.worlds import GROUP_ID, a_group, a_policy
@@ -88,6 +88,7 @@ class Disturbed:
     plan: list = field(factory=list)
     broken: list = field(factory=list)
     trouble: str | None = None
+    place: Place = field(default=Factory(lambda self: self.client.place, takes_self=True))
 
     def __getattr__(self, name):
         return getattr(self.client, name)
@@ -327,6 +328,54 @@ class UnknownOutcomeTests(OnCassandra, Own, TestCase):
         self.assertEqual([failure.type for _, failure in results], [StoreUnavailable] * 20)
         self.assertEqual((await store.change_group(GROUP_ID, bigger)).state.desired, 1)
 
+    async def test_a_caller_is_told_in_time_that_nobody_knows_though_nothing_is_answered_any_more(self):
+        await self.create()
+        for is_made in (True, False):
+            client = Disturbed(self.keyspace.client, place=evolve(self.keyspace.place, timeout=0.5))
+            store, before = self.store_over(client), await self.desired()
+
+            async def silent(changes, client=client, is_made=is_made):
+                client.broken = [(queries.STATICS, "LOCAL_SERIAL")] * 10**6
+                if is_made:
+                    await client.client.change(changes)
+                await Deferred()
+
+            client.plan = [silent]
+            with self.assertRaisesRegex(StoreUnavailable, "nobody knows whether the change was stored: "):
+                await store.change_group(GROUP_ID, bigger)
+            self.assertEqual(await self.desired(), before + is_made)
+            client.broken = []
+            self.assertEqual((await store.change_group(GROUP_ID, bigger)).state.desired, before + is_made + 1)
+
+    async def test_those_who_wait_behind_a_change_of_which_nobody_knows_are_told_what_is_known_of_theirs(self):
+        await self.create()
+        client = Disturbed(self.keyspace.client, place=evolve(self.keyspace.place, timeout=0.5))
+        store, behind = self.store_over(client), []
+
+        async def lost(changes):
+            client.trouble, client.broken = "too few replicas", [(queries.STATICS, "LOCAL_SERIAL")] * 10**6
+            behind.append(ensureDeferred(store.change_group(GROUP_ID, bigger)))
+            raise Unknown("the coordinator died")
+
+        client.plan = [lost]
+        with self.assertRaisesRegex(StoreUnavailable, "nobody knows whether the change was stored"):
+            await store.change_group(GROUP_ID, bigger)
+        with self.assertRaisesRegex(StoreUnavailable, "^too few replicas$"):
+            await behind[0]
+        self.assertEqual(await self.desired(), 0)
+
+    async def test_of_what_was_not_sent_the_caller_is_not_told_that_nobody_knows(self):
+        await self.create()
+        store, client = self.disturbed()
+
+        async def hopeless(changes):
+            raise StoreUnavailable("nothing is answered")
+
+        client.plan = [hopeless]
+        with self.assertRaisesRegex(StoreUnavailable, "^nothing is answered$"):
+            await store.change_group(GROUP_ID, bigger)
+        self.assertEqual(await self.desired(), 0)
+
     async def test_a_group_whose_making_or_deletion_has_no_answer_is_made_and_deleted(self):
         store, client = self.disturbed()
         client.plan = [client.client.change, client.answer_lost]
@@ -493,6 +542,21 @@ class ForgottenTests(OnCassandra, Own, TestCase):
             self.assertEqual(len(self.keyspace.rows("capabilities")), left)
         await self.store.create_webhooks(GROUP_ID, "p1", [a_webhook()], 1)
         self.assertEqual(await self.later().find_capability("digest 1"), (GROUP_ID, a_policy("p1")))
+
+    async def test_a_key_whose_capabilities_never_came_or_are_gone_is_not_needed_when_nobody_can_be_about_to_store_them(
+        self,
+    ):
+        await self.create(policies=[a_policy("p1")])
+        for number in range(40):
+            args = {"key_id": "k0", "part": number % PARTS, "digest": f"nobody's {number}"}
+            await self.keyspace.client.execute(queries.PUT_OF_KEY, args)
+        for key_id in ("k0", "k1"):
+            await self.keyspace.client.execute(queries.PUT_KEY, {"key_id": key_id})
+        await self.store.create_webhooks(GROUP_ID, "p1", [a_webhook()], 1)
+        self.assertEqual(await self.store.capability_key_ids(), ["k0", "k1"])
+        self.assertEqual(await self.later().capability_key_ids(), ["k1"])
+        self.assertEqual(used_keys(self.keyspace.client, reactor), ["k1"])
+        self.assertEqual([row["digest"] for row in self.keyspace.rows("capabilities_of_key")], ["digest 1"])
 
     async def test_a_capability_does_not_lead_to_another_webhook(self):
         await self.create(policies=[a_policy("p1")])

@@ -1,4 +1,8 @@
-"""Some otters, one Mimic and one fault proxy for all walks and all workers of pytest-xdist; a fresh tenant for each test."""
+"""
+Some otters, one Mimic and one fault proxy for all walks and all workers of pytest-xdist; a fresh tenant for each test.
+
+A walk that is marked ``both_stores`` is taken twice, the second time on a street of its own whose otter stores in Cassandra.
+"""
 
 import os
 from functools import partial
@@ -7,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.rig.keyspaces import a_keyspace, stored_in
 from tests.rig.mimic import Cloud
 from tests.rig.otter import Otter, url_of
 from tests.rig.processes import Process
@@ -17,12 +22,28 @@ from tests.walks.street import SharedOtter, shared_street
 from tests.walks.weather import begin_storm
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "both_stores: taken with otter on SQLite, and again on Cassandra")
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("both_stores"):
+        cassandra = pytest.param("cassandra", marks=pytest.mark.services)
+        metafunc.parametrize("node", ["sqlite", cassandra], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def street(request, tmp_path_factory):
-    folder = tmp_path_factory.getbasetemp()
+def node(request):
+    """The Cassandra in which this walk's otters store; None: they store in SQLite."""
+    return request.getfixturevalue("cassandra_node") if getattr(request, "param", "") == "cassandra" else None
+
+
+@pytest.fixture(scope="session")
+def street(request, tmp_path_factory, node):
+    folder, session_pid = tmp_path_factory.getbasetemp(), os.getpid()
     if hasattr(request.config, "workerinput"):
-        return shared_street(folder.parent, session_pid=os.getppid())
-    return shared_street(folder, session_pid=os.getpid())
+        folder, session_pid = folder.parent, os.getppid()
+    return shared_street(folder / ("on-cassandra" if node else "on-sqlite"), session_pid, node)
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +100,19 @@ def storm(request):
 
 
 @pytest.fixture
-def mortal(street, tmp_path):
+def own_store(node):
+    """What an otter of this test's own is to be configured with, to store where the walk wants it, and alone."""
+    if node is None:
+        yield {}
+    else:
+        with a_keyspace(node.hosts, node.port) as place:
+            yield stored_in(place)
+
+
+@pytest.fixture
+def mortal(street, tmp_path, own_store):
     """An otter that is this test's own, and may be killed."""
-    otter = Otter(tmp_path / "mortal", street.identity_url)
+    otter = Otter(tmp_path / "mortal", street.identity_url, **own_store)
     otter.start()
     yield otter
     otter.kill()

@@ -34,6 +34,7 @@ def told(answer):
     )
 
 
+@pytest.mark.both_stores
 def test_a_hit_executes_the_policy_at_once(api, armed):
     group, _, hook = armed
     answer = api("POST", link(hook, "capability"))
@@ -41,6 +42,7 @@ def test_a_hit_executes_the_policy_at_once(api, armed):
     assert api.desired(group) == 1
 
 
+@pytest.mark.both_stores
 def test_every_webhook_of_a_policy_executes_it(api, armed):
     group, up, hook = armed
     [other] = api.create(link(up) + "webhooks", {"name": "other"})
@@ -94,6 +96,7 @@ def test_row_68_nobody_can_tell_what_became_of_a_hit(api, otter, armed):
     assert api.desired(group) == 1
 
 
+@pytest.mark.both_stores
 def test_row_68_a_hit_after_the_policy_or_the_group_is_deleted_does_nothing(api, armed):
     group, up, hook = armed
     assert api("DELETE", link(up)).status == 204
@@ -119,6 +122,7 @@ def test_row_68_a_token_does_not_matter(api, armed, token):
     assert api.desired(group) == 1
 
 
+@pytest.mark.both_stores
 def test_row_69_a_capability_survives_the_replacement_of_its_webhook_and_of_its_policy(api, armed):
     group, up, hook = armed
     for size, (url, document) in enumerate(
@@ -133,6 +137,7 @@ def test_row_69_a_capability_survives_the_replacement_of_its_webhook_and_of_its_
 @pytest.mark.parametrize(
     "change", [str.upper, lambda text: text[:-1], lambda text: text + "0", lambda text: text[::-1]]
 )
+@pytest.mark.both_stores
 def test_a_capability_is_matched_exactly(api, otter, armed, change):
     group, _, hook = armed
     if (other := change(secret(hook))) != secret(hook):
@@ -167,6 +172,7 @@ def test_only_post_executes(api, armed, method):
     assert api.desired(group) == 0
 
 
+@pytest.mark.both_stores
 def test_hits_on_one_kept_connection_all_count(api, armed):
     group, _, hook = armed
     url = urlsplit(link(hook, "capability"))

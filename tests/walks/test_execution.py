@@ -23,6 +23,7 @@ def free(api, group, **bounds):
     assert api("PUT", link(group) + "config", config(**{"maxEntities": 1000, **bounds})).status == 204
 
 
+@pytest.mark.both_stores
 def test_row_59_executing_answers_an_empty_object_and_the_next_look_shows_it(api, group):
     [up] = api.create(link(group) + "policies", policy(change=2))
     answer = api("POST", link(up) + "execute")
@@ -88,6 +89,7 @@ def test_rows_61_and_62_what_is_beyond_the_bounds_is_cut_short(api, rule, expect
 
 
 @pytest.mark.parametrize("rule", [{"change": 1}, {"desiredCapacity": 2}, {"changePercent": 10}])
+@pytest.mark.both_stores
 def test_row_61_no_effect_is_refused_at_the_bounds(api, rule):
     group, [some] = sized(api, 2, policy(**rule), maxEntities=2)
     assert api("POST", link(some) + "execute").refusal == REFUSED
@@ -100,12 +102,14 @@ def test_row_61_shrinking_below_the_minimum_is_refused(api):
     assert api.desired(group) == 1
 
 
+@pytest.mark.both_stores
 def test_three_executions_in_a_row_all_count(api, group):
     [up] = api.create(link(group) + "policies", policy())
     assert [api.execute(up) for _ in range(3)] == [202] * 3
     assert api.desired(group) == 3
 
 
+@pytest.mark.both_stores
 def test_executions_at_the_same_time_all_count(api):
     group = api.create_group(maxEntities=100)
     some = policy(desiredCapacity=20)
@@ -116,6 +120,7 @@ def test_executions_at_the_same_time_all_count(api):
     assert api.desired(group) == 20 + 4 * (3 - 2)
 
 
+@pytest.mark.both_stores
 def test_row_63_the_cooldown_of_the_group_spans_all_its_policies(api):
     group = api.create_group(policy(), policy(change=2), cooldown=3600)
     one, other = group["scalingPolicies"]
@@ -141,6 +146,7 @@ def test_a_cooldown_that_is_set_later_counts_from_the_last_execution(api, group)
     assert api.execute(up) == 403
 
 
+@pytest.mark.both_stores
 def test_row_64_policies_cool_down_each_for_itself(api, group):
     [slow, other] = api.create(link(group) + "policies", policy(cooldown=3600), policy(cooldown=3600))
     assert [api.execute(slow), api.execute(slow), api.execute(other), api.execute(other)] == [202, 403, 202, 403]
@@ -156,6 +162,7 @@ def test_the_cooldown_of_a_policy_follows_its_replacement(api, group):
     assert api.execute(up) == 202
 
 
+@pytest.mark.both_stores
 def test_row_65_a_refused_attempt_does_not_extend_the_cooldown(api, group):
     [up] = api.create(link(group) + "policies", policy(cooldown=1))
     assert api.execute(up) == 202
@@ -166,6 +173,7 @@ def test_row_65_a_refused_attempt_does_not_extend_the_cooldown(api, group):
     assert api.desired(group) == 2
 
 
+@pytest.mark.both_stores
 def test_a_fraction_of_a_second_is_a_cooldown_too(api, group):
     [up] = api.create(link(group) + "policies", policy(cooldown=0.25))
     assert api.execute(up) == 202
@@ -187,6 +195,7 @@ def test_making_a_group_and_changing_its_bounds_start_no_cooldown(api):
     assert api.desired(group) == 3
 
 
+@pytest.mark.both_stores
 def test_webhooks_and_executions_share_their_cooldowns(api, group):
     [up] = api.create(link(group) + "policies", policy(cooldown=3600))
     [hook] = api.create(link(up) + "webhooks", {"name": "hook"})
@@ -204,6 +213,7 @@ def test_a_refusal_for_a_cooldown_says_so(api):
     assert "cooldown" in error["message"]
 
 
+@pytest.mark.both_stores
 def test_row_74_deleting_a_policy_does_not_cancel_what_it_did(api, group):
     [up] = api.create(link(group) + "policies", policy())
     assert api.execute(up) == 202
@@ -212,6 +222,7 @@ def test_row_74_deleting_a_policy_does_not_cancel_what_it_did(api, group):
     until(lambda: api.state(group)["activeCapacity"] == 1, seconds=30)
 
 
+@pytest.mark.both_stores
 def test_a_replaced_rule_is_the_one_that_counts(api, group):
     [up] = api.create(link(group) + "policies", policy())
     assert api("PUT", link(up), policy(desiredCapacity=2)).status == 204

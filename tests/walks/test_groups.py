@@ -164,6 +164,7 @@ def test_a_group_takes_100_policies_at_its_creation_and_keeps_their_order_in_the
     assert api("POST", "/groups", body).refusal == (400, "ValidationError")
 
 
+@pytest.mark.both_stores
 def test_row_24_a_deleted_group_is_gone_from_everywhere(api, group):
     [up] = api.create(link(group) + "policies", policy())
     assert api("DELETE", link(group)).status == 204
@@ -185,6 +186,7 @@ def test_row_24_a_deleted_group_is_gone_from_everywhere(api, group):
         assert api(method, url, body).refusal == (404, "NoSuchScalingGroupError"), (method, url)
 
 
+@pytest.mark.both_stores
 def test_row_50_a_group_that_wants_servers_is_not_deleted_without_force(api):
     group = api.create_group(minEntities=1)
     assert api("DELETE", link(group)).refusal == (403, "GroupNotEmptyError")
@@ -206,6 +208,7 @@ def test_row_51_other_values_of_force_keep_the_group(api, group, value):
     assert api("GET", link(group)).status == 200
 
 
+@pytest.mark.both_stores
 def test_row_52_a_group_with_bounds_of_0_is_deleted_while_its_servers_still_exist(api):
     group = api.create_group(minEntities=1)
     assert api("PUT", link(group) + "config", config(minEntities=0, maxEntities=0)).status == 204
@@ -218,12 +221,14 @@ def test_row_53_a_least_size_of_0_does_not_empty_a_group(api):
     assert api("DELETE", link(group)).refusal == (403, "GroupNotEmptyError")
 
 
+@pytest.mark.both_stores
 def test_row_53_servers_that_a_policy_asked_for_keep_the_group(api):
     group = api.create_group(policy())
     assert api.execute(group["scalingPolicies"][0]) == 202
     assert api("DELETE", link(group)).refusal == (403, "GroupNotEmptyError")
 
 
+@pytest.mark.both_stores
 def test_a_paused_group_can_be_deleted(api):
     group = api.create_group(minEntities=1)
     assert api("POST", link(group) + "pause").status == 204
@@ -231,6 +236,7 @@ def test_a_paused_group_can_be_deleted(api):
     assert api("GET", link(group)).status == 404
 
 
+@pytest.mark.both_stores
 def test_a_new_group_can_be_used_when_its_answer_is_there(api):
     for _ in range(5):
         group = api.create_group(policy())

@@ -30,11 +30,13 @@ def page(api, url, name):
     return [each["id"] for each in answer.document[name]], answer.document[f"{name}_links"]
 
 
+@pytest.mark.both_stores
 def test_rows_10_and_13_a_list_is_sorted_by_id_and_ends_without_a_link(api, listing):
     name, url, ids = listing
     assert page(api, url, name) == (ids, [])
 
 
+@pytest.mark.both_stores
 def test_rows_11_and_18_pages_lead_through_the_whole_list(api, listing):
     name, url, ids = listing
     some, [following] = page(api, f"{url}?limit=4", name)
@@ -43,6 +45,7 @@ def test_rows_11_and_18_pages_lead_through_the_whole_list(api, listing):
     assert page(api, following["href"], name) == (ids[4:], [])
 
 
+@pytest.mark.both_stores
 def test_following_links_ends(api, listing):
     name, url, ids = listing
     seen, links = page(api, f"{url}?limit=1", name)
@@ -94,6 +97,7 @@ def test_row_16_a_limit_that_is_no_number_is_refused(api, listing, limit):
 
 
 @pytest.mark.parametrize("marker", ["1", "invalid", "-13", "", "%00", "%ff", "%F0%9F%A6%A6", "z" * 2000])
+@pytest.mark.both_stores
 def test_row_17_any_marker_will_do(api, listing, marker):
     name, url, ids = listing
     shown, links = page(api, f"{url}?marker={marker}", name)
@@ -101,6 +105,7 @@ def test_row_17_any_marker_will_do(api, listing, marker):
     assert links == []
 
 
+@pytest.mark.both_stores
 def test_a_marker_is_a_place_and_not_an_item(api, listing):
     name, url, ids = listing
     assert page(api, f"{url}?marker={ids[1]}", name)[0] == ids[2:]

@@ -15,6 +15,7 @@ def paused(api):
     return api("GET", link(group) + "?webhooks=true").document["group"]
 
 
+@pytest.mark.both_stores
 def test_row_78_pausing_shows_in_the_state_and_can_be_repeated(api, paused):
     assert paused["state"]["paused"] is True
     answer = api("POST", link(paused) + "pause")
@@ -22,6 +23,7 @@ def test_row_78_pausing_shows_in_the_state_and_can_be_repeated(api, paused):
     assert api.state(paused)["paused"] is True
 
 
+@pytest.mark.both_stores
 def test_row_78_a_paused_group_executes_nothing(api, paused):
     [up] = paused["scalingPolicies"]
     assert api("POST", link(up) + "execute").refusal == (403, "GroupPausedError")
@@ -33,6 +35,7 @@ def test_row_78_a_paused_group_is_not_converged(api, paused):
     assert api("POST", link(paused) + "converge").refusal == (403, "GroupPausedError")
 
 
+@pytest.mark.both_stores
 def test_row_78_policies_and_webhooks_of_a_paused_group_can_be_kept(api, paused):
     [up] = api.create(link(paused) + "policies", policy())
     [hook] = api.create(link(up) + "webhooks", {"name": "hook"})
@@ -41,6 +44,7 @@ def test_row_78_policies_and_webhooks_of_a_paused_group_can_be_kept(api, paused)
     assert api("DELETE", link(hook)).status == api("DELETE", link(up)).status == 204
 
 
+@pytest.mark.both_stores
 def test_a_paused_group_takes_new_configurations(api, paused):
     assert api("PUT", link(paused) + "config", config(minEntities=2)).status == 204
     assert api("PUT", link(paused) + "launch", launch(name="other")).status == 204
@@ -48,6 +52,7 @@ def test_a_paused_group_takes_new_configurations(api, paused):
     assert api.state(paused)["paused"] is True
 
 
+@pytest.mark.both_stores
 def test_row_78_after_resuming_everything_works_again(api, paused):
     [up] = paused["scalingPolicies"]
     answer = api("POST", link(paused) + "resume")
@@ -64,6 +69,7 @@ def test_resuming_can_be_repeated_and_needs_no_pause(api, group):
     assert api.state(group)["paused"] is False
 
 
+@pytest.mark.both_stores
 def test_asking_for_a_look_changes_neither_capacity_nor_cooldown(api):
     group = api.create_group(policy(), cooldown=3600)
     answer = api("POST", link(group) + "converge?on_error=false")

@@ -92,6 +92,7 @@ def test_row_67_a_schedule_can_be_executed_and_own_webhooks(api, group, args):
     assert api.desired(group) == 2
 
 
+@pytest.mark.both_stores
 def test_row_76_a_moment_comes_and_servers_with_it(otter, cloud, api):
     group = grown(otter, cloud, 1)
     policies = [schedule(change=number, args={"at": in_future(SOON)}) for number in (1, 2, 3)]
@@ -123,6 +124,7 @@ def test_row_75_what_was_moved_or_deleted_does_not_fire(otter, cloud, api):
     whole(otter, cloud, group, 2)
 
 
+@pytest.mark.both_stores
 def test_row_75_what_got_another_name_and_another_rule_fires_once(api, group):
     soon, after = {"at": in_future(SOON)}, {"at": in_future(SOON + 1)}
     changed, _ = api.create(link(group) + "policies", schedule(args=soon), schedule(args=after, change=4))
@@ -160,6 +162,7 @@ def test_row_66_its_own_cooldown_keeps_a_schedule_from_firing(api, group):
     assert api.desired(group) == 1
 
 
+@pytest.mark.both_stores
 def test_row_66_a_schedule_that_fires_starts_both_cooldowns(api):
     group = api.create_group(
         policy(), schedule(args={"at": in_future(SOON)}, cooldown=3600), cooldown=3600, maxEntities=5

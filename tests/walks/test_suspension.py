@@ -16,9 +16,10 @@ def admin_port():
 
 
 @pytest.fixture
-def governed(street, tmp_path, admin_port):
+def governed(street, tmp_path, admin_port, own_store):
     """An otter with an admin listener."""
-    otter = Otter(tmp_path / "governed", street.identity_url, admin=f"tcp:{admin_port}:interface={HERE}")
+    admin = f"tcp:{admin_port}:interface={HERE}"
+    otter = Otter(tmp_path / "governed", street.identity_url, admin=admin, **own_store)
     otter.start()
     yield otter
     otter.kill()
@@ -54,6 +55,7 @@ def reinstate(admin, tenant):
 SUSPENDED = (403, "TenantSuspendedError")
 
 
+@pytest.mark.both_stores
 def test_a_suspended_tenant_cannot_change_what_its_groups_cost(api, suspend, reinstate):
     group = api.create_group(policy(), minEntities=1, maxEntities=5)
     [up] = group["scalingPolicies"]
@@ -113,6 +115,7 @@ def test_a_suspended_tenants_servers_are_left_alone_until_it_is_reinstated(gover
     whole(governed, cloud, group, 2)
 
 
+@pytest.mark.both_stores
 def test_what_a_suspended_tenant_asked_for_comes_true_when_it_is_reinstated(governed, cloud, suspend, reinstate):
     suspend()
     group = governed.create_group(cloud.tenant, 2)
@@ -138,6 +141,7 @@ def test_a_suspended_tenants_schedules_have_no_effect(governed, api, suspend):
     assert api.desired(group) == 0
 
 
+@pytest.mark.both_stores
 def test_operators_see_who_is_suspended(admin, tenant, suspend, reinstate):
     assert admin("GET", "/suspended").document == {"suspended": []}
     suspend()
@@ -148,6 +152,7 @@ def test_operators_see_who_is_suspended(admin, tenant, suspend, reinstate):
     assert admin("GET", "/suspended").document == {"suspended": []}
 
 
+@pytest.mark.both_stores
 def test_operators_see_how_much_there_is(api, admin):
     group = api.create_group(policy(), policy())
     api.create(link(group["scalingPolicies"][0]) + "webhooks", *[{"name": "hook"}] * 3)

@@ -5,7 +5,7 @@ Note [Unknown outcomes]: a conditional write whose answer is lost may have been 
 the partition. A read at SERIAL ends what was under way; so if the id is there, the write was made, and if it is not, and no more
 writes than that came after, it was not, and never will be. If more came after, nobody knows: whoever asked is told so, and nothing
 is made twice. A request whose coordinator was paused may still be made after such a read, as long as the version is the one that it names: so it is
-in doubt until the version is another.
+in doubt until the version is another. Whoever asked is told the same if it cannot be found out in time.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 from pyrsistent import PMap
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
@@ -31,8 +31,10 @@ log = Logger()
 
 REMEMBERED = 32
 MOST_FOLDED = 200
-PATIENCE = 10.0
-"""Seconds for which a change is tried again that others were quicker than."""
+PATIENCE = 1.5
+"""Times ``store.timeout``: for so long a change is tried again that others were quicker than, or of which nobody knows what came of it."""
+BREATH = 0.2
+"""Seconds after which it is asked again what came of it."""
 TOMBSTONE = 864000
 """Seconds for which the version of a deleted group refuses late writes."""
 Work = Callable[[Partition], Any]
@@ -56,6 +58,29 @@ class Attempt:
     before: Partition
     after: Partition
     verdicts: Sequence[tuple[bool, Any]]
+
+
+@define(eq=False)
+class Fold:
+    """
+    Changes of one group that are made together.
+
+    :ivar deadline: as the client's clock has it.
+    :ivar sent: all that was tried. :ivar doubtful: those of them that may have been made, or still be made.
+    """
+
+    group_id: GroupId
+    ops: Sequence[Op]
+    needs: Sequence[Rows]
+    deadline: float
+    sent: list[Attempt] = field(factory=list)
+    doubtful: list[Attempt] = field(factory=list)
+
+    def review(self, version: int) -> None:
+        """None of them is among the writes that are remembered at ``version``. :raises StoreUnavailable: it may have been forgotten."""
+        if any(version - (attempt.before.version or 0) > REMEMBERED for attempt in self.doubtful):
+            raise StoreUnavailable("too much was changed since")
+        self.doubtful = [attempt for attempt in self.doubtful if (attempt.before.version or 0) == version]
 
 
 @define(eq=False)
@@ -90,51 +115,79 @@ class Changes:
             try:
                 verdicts = await self._fold(group_id, ops)
             except Exception as error:
-                if isinstance(error, StoreUnavailable) and self.client.trouble is not None:
-                    ops += line  # Nothing of theirs was sent; they would wait for as long, and for the same answer.
-                    line.clear()
                 verdicts = [(False, error)] * len(ops)
+                if isinstance(error, StoreUnavailable) and self.client.trouble is not None:
+                    self._turn_away(line, self.client.trouble)
             for op, (well, value) in zip(ops, verdicts, strict=True):
                 (op.answer.callback if well else op.answer.errback)(value)
         del self._lines[group_id]
 
+    def _turn_away(self, line: deque[Op], trouble: str) -> None:
+        """Nothing of theirs was sent; they would wait for as long as those before them, and for the same answer."""
+        while line:
+            line.popleft().answer.errback(StoreUnavailable(trouble))
+
     async def _fold(self, group_id: GroupId, ops: Sequence[Op]) -> Sequence[tuple[bool, Any]]:
+        """What each is to be told. :raises StoreUnavailable: to all of them; nothing was stored, unless it says that nobody knows."""
         needs = tuple({rows: None for op in ops for rows in op.needs})
-        began = self.clock.seconds()
-        sent: list[Attempt] = []
-        doubtful: list[Attempt] = []
+        fold = Fold(group_id, ops, needs, self.client.clock() + PATIENCE * self.client.place.timeout)
+        try:
+            return await self._stored(fold)
+        except StoreUnavailable as error:
+            known = "" if not fold.doubtful else "nobody knows whether the change was stored: "
+            raise StoreUnavailable(f"{known}{error}") from error
+
+    async def _stored(self, fold: Fold) -> Sequence[tuple[bool, Any]]:
         while True:
-            late = self.clock.seconds() - began > PATIENCE
-            try:
-                before, made = await self.read(group_id, needs, bool(doubtful))
-            except StoreUnavailable:
-                if late or not doubtful:
-                    raise
-                await self._pause(len(sent))
-                continue
-            for attempt in sent:
+            before, made = await self._read(fold)
+            for attempt in fold.sent:
                 if attempt.id in made:
                     return await self._made(attempt)
-            if any((before.version or 0) - (attempt.before.version or 0) > REMEMBERED for attempt in doubtful):
-                raise StoreUnavailable("nobody knows whether the change was stored: too much was changed since")
-            doubtful = [attempt for attempt in doubtful if attempt.before.version == before.version]
-            if sent and late:
+            fold.review(before.version or 0)
+            if fold.sent and self._left(fold) <= 0:
                 raise StoreUnavailable("it takes too long to change the group")
-            attempt = applied(before, ops, f"{self.random.getrandbits(64):016x}")
+            attempt = applied(before, fold.ops, f"{self.random.getrandbits(64):016x}")
             if not is_change(attempt):
                 return attempt.verdicts
-            await self.before(attempt.before, attempt.after)
-            sent.append(attempt)
-            try:
-                answer = await self.client.change(statements(attempt, made))
-                if answer["[applied]"]:
-                    return await self._made(attempt)
-            except Unknown:
-                doubtful.append(attempt)
-            await self._pause(len(sent))
+            await self._in_time(fold, self.before(attempt.before, attempt.after))
+            if await self._try(fold, attempt, made):
+                return await self._made(attempt)
+            await deferLater(self.clock, self.random.uniform(0.0, 0.05) * len(fold.sent))
 
-    async def _pause(self, times: int) -> None:
-        await deferLater(self.clock, self.random.uniform(0.0, 0.05) * times)
+    async def _read(self, fold: Fold) -> tuple[Partition, Sequence[str]]:
+        """As often as it takes, if it has to be found out what was made. :raises StoreUnavailable:"""
+        while True:
+            try:
+                return await self._in_time(fold, self.read(fold.group_id, fold.needs, bool(fold.doubtful)))
+            except StoreUnavailable:
+                if not fold.doubtful or self._left(fold) <= BREATH:
+                    raise
+            await deferLater(self.clock, BREATH)
+
+    async def _try(self, fold: Fold, attempt: Attempt, made: Sequence[str]) -> bool:
+        """Whether it is known to be made. :raises StoreUnavailable: nothing was sent."""
+        fold.sent.append(attempt)
+        fold.doubtful.append(attempt)
+        try:
+            answer = await self._in_time(fold, self.client.change(statements(attempt, made)))
+        except Unknown:
+            return False
+        except StoreUnavailable:
+            fold.doubtful.remove(attempt)
+            raise
+        fold.doubtful.remove(attempt)
+        return bool(answer["[applied]"])
+
+    async def _in_time(self, fold: Fold, wait: Awaitable[Any]) -> Any:
+        """:raises Unknown: it takes longer than whoever asked may have to wait."""
+        try:
+            return await ensureDeferred(wait).addTimeout(self._left(fold), self.clock)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise Unknown("there is no answer in time") from None
+
+    def _left(self, fold: Fold) -> float:
+        """Seconds."""
+        return max(0.0, fold.deadline - self.client.clock())
 
     async def _made(self, attempt: Attempt) -> Sequence[tuple[bool, Any]]:
         """What everybody is to be told. That an index is late is nobody's trouble: whoever finds it looks at the group."""

@@ -6,8 +6,9 @@ whose connection broke, also those that must not be made twice, so it gets a pol
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from attrs import define, field, frozen
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from otter.domain.errors import StoreUnavailable
+from otter.store.cassandra.breaker import Breaker
 
 Row = Mapping[str, Any]
 IN_FLIGHT = 96
@@ -64,6 +66,7 @@ class Cassandra:
     Connected when it is made, which blocks; so it is made before the reactor runs.
 
     :ivar consistency: of everything that is not said otherwise: "LOCAL_QUORUM", or "QUORUM" where all data centres must agree.
+    :ivar clock: seconds that never go back.
     :ivar asked: query -> how often. :ivar failed: how often in vain: "errors", and "unknown" for those of them that were changes and may have been made.
     """
 
@@ -71,6 +74,7 @@ class Cassandra:
     place: Place
     queries: Sequence[str]
     consistency: str = "LOCAL_QUORUM"
+    clock: Callable[[], float] = monotonic
     trouble: str | None = field(init=False, default=None)
     asked: Counter[str] = field(init=False, factory=Counter)
     failed: Counter[str] = field(init=False, factory=Counter)
@@ -79,17 +83,13 @@ class Cassandra:
     _prepared: dict[str, Any] = field(init=False, factory=dict)
     _slots: DeferredSemaphore = field(init=False, factory=lambda: DeferredSemaphore(IN_FLIGHT))
     _waiting: set[Deferred] = field(init=False, factory=set)
+    _breaker: Breaker = field(init=False, factory=Breaker)
 
     def __attrs_post_init__(self) -> None:
         """:raises CannotConnect:"""
         from otter.store.cassandra.driver import connect
 
-        try:
-            self.cluster, self.session = connect(self.place)
-        except CannotConnect:
-            raise
-        except Exception as error:
-            raise self.unusable(error) from error
+        self.cluster, self.session = connect(self.place)
 
     @property
     def serial(self) -> str:
@@ -97,9 +97,9 @@ class Cassandra:
         return "LOCAL_SERIAL" if self.consistency == "LOCAL_QUORUM" else "SERIAL"
 
     def unusable(self, error: Exception) -> CannotConnect:
-        from otter.store.cassandra.driver import plainly
+        from otter.store.cassandra.driver import unusable
 
-        return CannotConnect(f"Cassandra at {', '.join(self.place.hosts)} cannot be used: {plainly(error)}")
+        return unusable(self.place, error)
 
     def prepare(self) -> None:
         """What is asked from now on, in one go; blocks. :raises CannotConnect: the schema is not what it should be."""
@@ -127,7 +127,7 @@ class Cassandra:
         statement = self._bound(query, args, consistency or self.consistency)
         statement.is_idempotent = True
         try:
-            return await self._slots.run(self._send, statement)
+            return await self._sent(statement)
         except Unknown as error:
             raise StoreUnavailable(str(error)) from error  # It may be asked again.
 
@@ -147,7 +147,7 @@ class Cassandra:
             self.asked[change.query] += 1
             batch.add(self._prepared[change.query], change.args)
         try:
-            rows = await self._slots.run(self._send, batch)
+            rows = await self._sent(batch)
         except Unknown:
             self.failed["unknown"] += 1
             raise
@@ -171,7 +171,20 @@ class Cassandra:
         statement.serial_consistency_level = getattr(ConsistencyLevel, self.serial)
         return statement
 
-    def _send(self, statement: Any) -> Deferred:
+    async def _sent(self, statement: Any) -> list[Row]:
+        """:raises StoreUnavailable, Unknown:"""
+        now = self.clock()
+        if not self._breaker.lets_through(now):
+            raise self._hopeless()
+        return await self._slots.run(self._send, statement, now)
+
+    def _hopeless(self) -> StoreUnavailable:
+        return StoreUnavailable(f"nothing is answered, and it is tried again each second: {self.trouble}")
+
+    def _send(self, statement: Any, waiting_since: float) -> Deferred:
+        if self._breaker.is_over_for(waiting_since):
+            raise self._hopeless()
+        asked = self.clock()
         answer: Deferred = Deferred()
         self._waiting.add(answer)
         rows: list[Row] = []
@@ -185,26 +198,35 @@ class Cassandra:
                 self.reactor.callFromThread(self._answered, answer, rows)
 
         def failed(error: Exception) -> None:
-            self.reactor.callFromThread(self._answered, answer, error)
+            self.reactor.callFromThread(self._failed, answer, error, asked, statement.is_idempotent)
 
         future.add_callbacks(more, failed)
         return answer
 
-    def _answered(self, answer: Deferred, what: Any) -> None:
+    def _answered(self, answer: Deferred, rows: list[Row]) -> None:
         """In the reactor, and at most once."""
-        from otter.store.cassandra.driver import meaning_of
+        self._breaker.succeeded(self.clock())
+        self.trouble = None
+        if answer in self._waiting:
+            self._waiting.discard(answer)
+            answer.callback(rows)
 
-        if answer not in self._waiting:
-            return
-        self._waiting.discard(answer)
-        if isinstance(what, Exception):
-            error = meaning_of(what)
-            self.failed["errors"] += 1
-            self.trouble = str(error)
-            answer.errback(Failure(error))
-        else:
-            self.trouble = None
-            answer.callback(what)
+    def _failed(self, answer: Deferred, error: Exception, asked: float, of_several: bool) -> None:
+        """
+        In the reactor, and at most once.
+
+        :param asked: when. :param of_several: nodes, one after the other; that a single one is silent says nothing of the cluster.
+        """
+        from otter.store.cassandra.driver import SILENCE, meaning_of
+
+        meaning = meaning_of(error)
+        if of_several and isinstance(error, SILENCE):
+            self._breaker.failed(asked, self.clock())
+        self.failed["errors"] += 1
+        self.trouble = str(meaning)
+        if answer in self._waiting:
+            self._waiting.discard(answer)
+            answer.errback(Failure(meaning))
 
 
 def password_in(path: str) -> str:

@@ -22,13 +22,7 @@ def bring_up_to_date(place: Place, replication: str, dry_run: bool, say: Callabl
     from otter.store.cassandra.driver import connect, plainly
 
     options = replication_in(replication) if replication else ""
-    where = ", ".join(place.hosts)
-    try:
-        cluster, session = connect(evolve(place, timeout=PATIENCE))
-    except CannotConnect:
-        raise
-    except Exception as error:
-        raise CannotConnect(f"Cassandra at {where} cannot be used: {plainly(error)}") from error
+    cluster, session = connect(evolve(place, timeout=PATIENCE))
     try:
         migration = Migration(cluster, session, place.keyspace, say, options)
         if dry_run:
@@ -39,7 +33,7 @@ def bring_up_to_date(place: Place, replication: str, dry_run: bool, say: Callabl
     except CannotConnect:
         raise
     except Exception as error:
-        raise CannotConnect(f"Cassandra at {where} refuses: {plainly(error)}") from error
+        raise CannotConnect(f"Cassandra at {', '.join(place.hosts)} refuses: {plainly(error)}") from error
     finally:
         cluster.shutdown()
 

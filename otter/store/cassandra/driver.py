@@ -4,7 +4,7 @@ import logging
 import ssl
 from typing import Any
 
-from cassandra import ConsistencyLevel, OperationTimedOut, Unavailable, WriteTimeout
+from cassandra import AuthenticationFailed, ConsistencyLevel, OperationTimedOut, ReadTimeout, Unavailable, WriteTimeout
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import ConnectionException
@@ -28,6 +28,11 @@ RECONNECT = 0.5
 IMPATIENCE = 1.0
 """Seconds after which what may be made twice is asked of another node, too: one that is paused is found out by its silence alone."""
 
+NO_ANSWER = (WriteTimeout, OperationTimedOut, ConnectionException, NoHostAvailable)
+"""Errors that do not say whether something was done."""
+SILENCE = (*NO_ANSWER, ReadTimeout, Unavailable)
+"""Errors of a cluster that has lost its majority."""
+
 
 class Careful(RetryPolicy):
     """Only what may be made twice is tried at another node. The driver's own policy repeats changes, and so loses against itself."""
@@ -41,14 +46,13 @@ class Careful(RetryPolicy):
 
 
 def connect(place: Place) -> tuple[Cluster, Any]:
-    """A cluster and a session; blocks."""
+    """A cluster and a session; blocks. :raises CannotConnect:"""
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # What matters of it, we say ourselves.
     options: dict[str, Any] = {}
     if place.username:
         options["auth_provider"] = PlainTextAuthProvider(place.username, password_in(place.password_file))
     if place.ca_file:
         options["ssl_context"] = tls_of(place.ca_file)
-        options["ssl_context"].check_hostname = False
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(place.local_dc)),
         retry_policy=Careful(),
@@ -70,17 +74,29 @@ def connect(place: Place) -> tuple[Cluster, Any]:
     )
     try:
         return cluster, cluster.connect()
-    except Exception:
+    except BaseException as error:
         cluster.shutdown()
-        raise
+        if not isinstance(error, Exception):
+            raise
+        raise unusable(place, error) from error
+
+
+def unusable(place: Place, error: Exception) -> CannotConnect:
+    return CannotConnect(f"Cassandra at {', '.join(place.hosts)} cannot be used: {plainly(error)}")
 
 
 def tls_of(ca_file: str) -> ssl.SSLContext:
-    """:raises CannotConnect:"""
+    """
+    The nodes tell each other's addresses, and not their names; so names are not compared.
+
+    :raises CannotConnect:
+    """
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise CannotConnect(f"store.ca_file: {ca_file}: {error}") from None
+    context.check_hostname = False
+    return context
 
 
 def meaning_of(error: Exception) -> StoreUnavailable:
@@ -91,14 +107,19 @@ def meaning_of(error: Exception) -> StoreUnavailable:
     """
     if isinstance(error, Unavailable):
         return StoreUnavailable(f"too few replicas are alive: {error.alive_replicas} of {error.required_replicas}")
-    if isinstance(error, WriteTimeout | OperationTimedOut | ConnectionException | NoHostAvailable):
+    if isinstance(error, NO_ANSWER):
         return Unknown(plainly(error))
     return StoreUnavailable(plainly(error))
 
 
 def plainly(error: BaseException) -> str:
-    """The first of what may be many lines, and without the driver's own words around it."""
+    """In one line without the driver's own words around it, and with what is to be set right."""
     if isinstance(error, NoHostAvailable):
         reasons = {f"{host}: {plainly(reason)}" for host, reason in error.errors.items()}
         return "no node can be used" + (f" ({'; '.join(sorted(reasons))})" if reasons else "")
-    return " ".join((str(error) or type(error).__name__).split())
+    words = " ".join((str(error) or type(error).__name__).split())
+    if isinstance(error, AuthenticationFailed):
+        return f"{words}; see store.username and store.password_file"
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        return f"{words}; see store.ca_file"
+    return words

@@ -1,9 +1,7 @@
 """What of a keyspace is moved, and how it gets there. See ``otter.store.moving``."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
 from typing import Any
 
 from attrs import define
@@ -22,12 +20,14 @@ from otter.store.cassandra.partition import (
     Partition,
     Row,
     Rows,
+    once_in,
+    once_row,
     policy_in,
     policy_row,
     webhook_in,
     webhook_row,
 )
-from otter.store.cassandra.store import CassandraStore, outcome_in
+from otter.store.cassandra.store import CassandraStore
 from otter.store.lines import Remembered, Tenants, Whole
 
 GROUPS = "SELECT DISTINCT tenant, grp FROM {keyspace}.groups"
@@ -137,8 +137,7 @@ def rows_of(whole: Whole, now: float) -> Iterator[tuple[Key, Row]]:
     for policy_id, webhook, digest in whole.webhooks:
         yield (WEBHOOK, f"{policy_id}/{webhook.id}"), webhook_row(webhook, digest)
     for each in whole.executions:
-        facts = {"verdict": each.outcome.verdict.value, "why": each.outcome.why, "expires": each.expires}
-        yield (ONCE, f"{each.policy_id}/{each.key}"), Row(json.dumps(facts), ttl=ceil(each.expires - now) + 1)
+        yield (ONCE, f"{each.policy_id}/{each.key}"), once_row(each.outcome, each.expires, now)
 
 
 def webhook_of(id: str, row: Row) -> tuple[str, Any, str]:
@@ -148,7 +147,8 @@ def webhook_of(id: str, row: Row) -> tuple[str, Any, str]:
 
 def remembered_in(id: str, row: Row) -> Remembered:
     policy_id, _, key = id.partition("/")
-    return Remembered(policy_id, key, json.loads(row.data)["expires"], outcome_in(row))
+    outcome, expires = once_in(row)
+    return Remembered(policy_id, key, expires, outcome)
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """Opening the store: everything that blocks, before the reactor runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import frozen
 from twisted.logger import Logger, LogLevel
 
 from otter.store.cassandra import queries, schema
 from otter.store.cassandra.advice import advice_for
-from otter.store.cassandra.client import CannotConnect, Cassandra, Place
-from otter.store.cassandra.store import PARTS, CassandraStore
+from otter.store.cassandra.client import CannotConnect, Cassandra, Place, Row
+from otter.store.cassandra.store import CassandraStore
 
 log = Logger()
 
@@ -31,13 +32,27 @@ def opened(client: Cassandra, clock: Any) -> tuple[CassandraStore, Sequence[str]
     store = CassandraStore(client, clock, begin_epoch(client))
     for advice in advice_for(client.cluster, client.session, client.place):
         log.emit(LogLevel.warn, "cassandra-advice", about=advice.about, advice=advice.text)
-    return store, used_keys(client)
+    return store, used_keys(client, clock)
 
 
-def used_keys(client: Cassandra) -> Sequence[str]:
-    key_ids = [row["key_id"] for row in client.execute_now(queries.KEYS, {})]
-    places = [(key_id, {"key_id": key_id, "part": part}) for key_id in key_ids for part in range(PARTS)]
-    return sorted({key_id for key_id, place in places if client.execute_now(queries.OF_KEY, place)})
+@frozen
+class Blocking:
+    """A client for the time before the reactor runs: whatever it is asked is answered at once."""
+
+    client: Cassandra
+
+    async def execute(self, query: str, args: Mapping[str, Any], consistency: str = "") -> Sequence[Row]:
+        return self.client.execute_now(query, args, consistency)
+
+
+def used_keys(client: Cassandra, clock: Any) -> Sequence[str]:
+    """The ids of the service keys that the store needs; blocks."""
+    store = CassandraStore(Blocking(client), clock, 0)  # type: ignore[arg-type]
+    try:
+        store.capability_key_ids().send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("there was something to wait for")
 
 
 def begin_epoch(client: Cassandra) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import Any
 
 from attrs import define, evolve, frozen
@@ -9,6 +10,7 @@ from pyrsistent import PMap
 
 from otter.domain.errors import NoSuchPolicy, NoSuchScalingGroup, NoSuchWebhook
 from otter.domain.events import Outbox
+from otter.domain.executions import Outcome, Verdict
 from otter.domain.group import Group, GroupId, Status
 from otter.domain.history import KEPT, LONGEST, Entry
 from otter.domain.policy import Policy
@@ -154,6 +156,18 @@ def webhook_row(webhook: Webhook, digest: str) -> Row:
 def webhook_in(webhook_id: str, row: Row) -> tuple[Webhook, str]:
     facts = json.loads(row.data)
     return webhook_of(webhook_id, facts["key_id"], facts["document"], facts["rotation"]), facts["digest"]
+
+
+def once_row(outcome: Outcome, expires: float, now: float) -> Row:
+    """An execution that is remembered until it ``expires``, and a moment longer (epoch seconds)."""
+    facts = {"verdict": outcome.verdict.value, "why": outcome.why, "expires": expires}
+    return Row(json.dumps(facts), ttl=ceil(expires - now) + 1)
+
+
+def once_in(row: Row) -> tuple[Outcome, float]:
+    """What came of it, and when it expires."""
+    facts = json.loads(row.data)
+    return Outcome(Verdict(facts["verdict"]), facts["why"]), facts["expires"]
 
 
 def statics_of(group: Group, before: Group | None = None) -> dict[str, Any]:

@@ -58,6 +58,10 @@ PUT_KEY = "INSERT INTO {keyspace}.keys (name, key_id) VALUES ('all', :key_id)"
 KEYS = "SELECT key_id FROM {keyspace}.keys WHERE name = 'all'"
 PUT_OF_KEY = "INSERT INTO {keyspace}.capabilities_of_key (key_id, part, digest) VALUES (:key_id, :part, :digest)"
 DROP_OF_KEY = "DELETE FROM {keyspace}.capabilities_of_key WHERE key_id = :key_id AND part = :part AND digest = :digest"
+DROP_STALE_OF_KEY = (
+    "DELETE FROM {keyspace}.capabilities_of_key USING TIMESTAMP :written"
+    " WHERE key_id = :key_id AND part = :part AND digest = :digest"
+)
 OF_KEY = "SELECT digest FROM {keyspace}.capabilities_of_key WHERE key_id = :key_id AND part = :part LIMIT 1"
 
 PUT_EVENT = (

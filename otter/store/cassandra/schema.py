@@ -20,6 +20,8 @@ FOLDER = Path(__file__).parent / "versions"
 LEASE = 60
 """Seconds after which somebody else may go on with what a dead process began."""
 PATIENCE = 180.0
+AGREEMENT = 30.0
+"""Seconds; nodes that are busy take longer than the driver waits for them."""
 HISTORY = (
     "CREATE TABLE IF NOT EXISTS {keyspace}.schema_versions"
     " (name text, number int, file text, PRIMARY KEY (name, number))"
@@ -158,7 +160,7 @@ class Migration:
     def _make(self, statement: str) -> None:
         """A statement about the schema, on which all nodes agree afterwards."""
         self.session.execute(statement, timeout=60)
-        if not self.cluster.control_connection.wait_for_schema_agreement():
+        if not self.cluster.control_connection.wait_for_schema_agreement(wait_time=AGREEMENT):
             raise CannotConnect("the nodes do not agree on the schema; see nodetool describecluster")
 
     def _execute(self, query: str, args: Sequence[Any]) -> list[Any]:

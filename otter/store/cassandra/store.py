@@ -4,7 +4,6 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from math import ceil
 from typing import Any
 
 from attrs import define, evolve, field
@@ -22,7 +21,7 @@ from otter.domain.errors import (
     StoreUnavailable,
     WebhooksOverLimit,
 )
-from otter.domain.executions import Once, Outcome, Verdict
+from otter.domain.executions import Once, Outcome
 from otter.domain.group import Group, GroupId, Status, Summary
 from otter.domain.history import KEPT, Entry
 from otter.domain.hold import Hold
@@ -46,6 +45,8 @@ from otter.store.cassandra.partition import (
     all_of,
     entries,
     group_in,
+    once_in,
+    once_row,
     one,
     policy_in,
     policy_row,
@@ -68,7 +69,7 @@ HASTE = 60.0
 """Seconds for which an event that is due is kept though its policy does not know of it: it may be about to be stored."""
 SOONEST = 2**32 - 1
 LOOKED_AT = 100
-"""Groups at most that one look for divergent ones compares with what the index says."""
+"""Rows of an index at most that one look compares with what they are of."""
 
 
 @define(eq=False)
@@ -270,12 +271,13 @@ class CassandraStore:
             group = partition.require()
             partition.policy(once.policy_id)
             remembered = partition.rows.get((ONCE, id))
-            if remembered is not None and json.loads(remembered.data)["expires"] > once.now:
-                return outcome_in(remembered)
+            if remembered is not None:
+                outcome, expires = once_in(remembered)
+                if expires > once.now:
+                    return outcome
             changed, outcome = execution(group)
             partition.become(changed)
-            facts = {"verdict": outcome.verdict.value, "why": outcome.why, "expires": once.expires}
-            partition.put(ONCE, id, Row(json.dumps(facts), ttl=ceil(once.expires - once.now) + 1))
+            partition.put(ONCE, id, once_row(outcome, once.expires, once.now))
             return outcome
 
         needs = [one(POLICY, once.policy_id), one(ONCE, once.policy_id, once.key)]
@@ -408,9 +410,31 @@ class CassandraStore:
 
     async def _is_used(self, key_id: str) -> bool:
         for part in range(PARTS):
-            if await self.client.execute(queries.OF_KEY, {"key_id": key_id, "part": part}):
+            if await self._is_used_in({"key_id": key_id, "part": part}):
                 return True
         return False
+
+    async def _is_used_in(self, place: Mapping[str, Any]) -> bool:
+        """Rows that have led nowhere for so long that nobody can be about to store what they are of are dropped; others count."""
+        dropped = ""
+        for _ in range(LOOKED_AT):
+            rows = await self.client.execute(queries.OF_KEY, place)
+            if not rows:
+                return False
+            digest = rows[0]["digest"]
+            if digest == dropped or await self._is_capability(digest):
+                return True
+            written = int((self.clock.seconds() - FORGOTTEN) * 1e6)
+            await self.client.execute(queries.DROP_STALE_OF_KEY, {**place, "digest": digest, "written": written})
+            dropped = digest
+        return True
+
+    async def _is_capability(self, digest: str) -> bool:
+        try:
+            await self.find_capability(digest)
+        except NoSuchCapability:
+            return False
+        return True
 
     # The list of a tenant's groups
 
@@ -556,34 +580,31 @@ class CassandraStore:
 
     async def _disappear(self, group_id: GroupId, version: int) -> None:
         """That it is divergent is forgotten last: by that, what else there is of it is found again."""
-        await self._index(queries.DROP_SHARE, {**place_of(group_id), "version": version})
+        await self.client.execute(queries.DROP_SHARE, {**place_of(group_id), "version": version})
         await self._converge(group_id, version)
 
     async def _share(self, partition: Partition, version: int) -> None:
         assert partition.group is not None
         args = {**place_of(partition.id), "version": version, "paused": partition.group.state.paused}
-        await self._index(queries.PUT_SHARE, args)
+        await self.client.execute(queries.PUT_SHARE, args)
 
     async def _diverge(self, group_id: GroupId, version: int, due: float) -> None:
         args = {**place_of(group_id), "stamp": stamp_of(version, due), "due": due}
-        await self._index(queries.PUT_DIVERGENT, args)
+        await self.client.execute(queries.PUT_DIVERGENT, args)
 
     async def _converge(self, group_id: GroupId, version: int) -> None:
-        await self._index(queries.DROP_DIVERGENT, {**place_of(group_id), "stamp": stamp_of(version)})
-
-    async def _index(self, query: str, args: Mapping[str, Any]) -> None:
-        await self.client.execute(query, args)
+        await self.client.execute(queries.DROP_DIVERGENT, {**place_of(group_id), "stamp": stamp_of(version)})
 
     def _unindexed(self, group_id: GroupId, kind: str, id: str, row: Row, now: Row | None) -> list[Awaitable[Any]]:
         if kind == POLICY and row.due is not None and (now is None or now.due != row.due):
-            return [self._index(queries.DROP_EVENT, event_of(group_id, id, row.due))]
+            return [self.client.execute(queries.DROP_EVENT, event_of(group_id, id, row.due))]
         if kind == WEBHOOK:
             webhook, digest = webhook_in(id, row)
             if now is None or webhook_in(id, now)[1] != digest:
                 of_key = {"key_id": webhook.key_id, "part": part_of(digest), "digest": digest}
                 return [
-                    self._index(queries.DROP_CAPABILITY, {"digest": digest}),
-                    self._index(queries.DROP_OF_KEY, of_key),
+                    self.client.execute(queries.DROP_CAPABILITY, {"digest": digest}),
+                    self.client.execute(queries.DROP_OF_KEY, of_key),
                 ]
         return []
 
@@ -593,9 +614,9 @@ class CassandraStore:
         hint = {**key_of(group_id), "digest": digest, "policy": policy_id, "webhook": webhook_id}
         of_key = {"key_id": webhook.key_id, "part": part_of(digest), "digest": digest}
         return [
-            self._index(queries.PUT_CAPABILITY, hint),
-            self._index(queries.PUT_KEY, {"key_id": webhook.key_id}),
-            self._index(queries.PUT_OF_KEY, of_key),
+            self.client.execute(queries.PUT_CAPABILITY, hint),
+            self.client.execute(queries.PUT_KEY, {"key_id": webhook.key_id}),
+            self.client.execute(queries.PUT_OF_KEY, of_key),
         ]
 
     # The schedule
@@ -693,8 +714,3 @@ def new_rows(kind: str, before: Partition, after: Partition) -> Iterable[tuple[s
     return [
         (id, row) for (found, id), row in after.rows.items() if found == kind and before.rows.get((kind, id)) != row
     ]
-
-
-def outcome_in(row: Row) -> Outcome:
-    facts = json.loads(row.data)
-    return Outcome(Verdict(facts["verdict"]), facts["why"])
