@@ -162,7 +162,7 @@ class CassandraStore:
         some = self._changes.random.sample(ids, min(len(ids), LOOKED_AT))
         for partition, _ in await together(self._partition(group_id, []) for group_id in some):
             if not has_events(partition.group) and partition.version is not None:
-                await self._index(queries.DROP_OUTBOX, outbox_of(partition.id, partition.version))
+                await self.client.execute(queries.DROP_OUTBOX, outbox_of(partition.id, partition.version))
                 ids.remove(partition.id)
         return ids
 
@@ -534,7 +534,7 @@ class CassandraStore:
         if due is not None and (was is None or due < was):
             writes.append(self._diverge(after.id, version, due))
         if has_events(after.group) and not has_events(before.group):
-            writes.append(self._index(queries.PUT_OUTBOX, outbox_of(after.id, version)))
+            writes.append(self.client.execute(queries.PUT_OUTBOX, outbox_of(after.id, version)))
         for policy_id, row in new_rows(POLICY, before, after):
             if row.due is not None:
                 writes.append(self._schedule(after.id, policy_id, row.due))
@@ -554,7 +554,7 @@ class CassandraStore:
         if after.group is not None and before.group is not None and is_resumed(after.group, before.group):
             writes.append(self._share(after, version))
         if has_events(before.group) and not has_events(after.group):
-            writes.append(self._index(queries.DROP_OUTBOX, outbox_of(after.id, version)))
+            writes.append(self.client.execute(queries.DROP_OUTBOX, outbox_of(after.id, version)))
         for policy_id, policy in new_rows(POLICY, before, after):
             if policy.due is not None and policy.due < self.clock.seconds():
                 writes.append(self._schedule(after.id, policy_id, policy.due))
