@@ -3,7 +3,6 @@
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from math import ceil
 from typing import Any
 
@@ -27,6 +26,7 @@ from otter.domain.group import Group, GroupId, Status, Summary
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
+from otter.domain.shares import SHARES, number_of, share_of
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 from otter.store.cassandra import queries
@@ -52,7 +52,6 @@ from otter.store.cassandra.partition import (
 )
 from otter.store.interface import Change, Execution, WebhookChange
 
-SHARES = 256
 PARTS = 16
 """Of the schedule, and of the list of a key's capabilities."""
 SLOT = 3600.0
@@ -621,13 +620,8 @@ def place_of(group_id: GroupId) -> dict[str, Any]:
     return {**key_of(group_id), "share": share_of(group_id.tenant)}
 
 
-def share_of(tenant: str) -> int:
-    """A tenant's groups are in one share; the same in every process, and for ever."""
-    return int.from_bytes(sha256(tenant.encode("utf-8", "surrogatepass")).digest()[:4]) % SHARES
-
-
 def part_of(text: str) -> int:
-    return int.from_bytes(sha256(text.encode("utf-8", "surrogatepass")).digest()[:4]) % PARTS
+    return number_of(text) % PARTS
 
 
 def slot_of(due: float) -> int:
