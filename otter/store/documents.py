@@ -66,6 +66,7 @@ def dump_roster(roster: Roster) -> str:
             "gone": dict(roster.gone),
             "draining": [[id.kind, id.id, node, since] for (id, node), since in roster.draining.items()],
             "jobs": dump_jobs(roster.jobs),
+            "fence": roster.fence,
         }
     )
 
@@ -82,6 +83,7 @@ def load_roster(text: str) -> Roster:
         gone=pmap(document.get("gone", {})),
         draining=pmap({(BalancerId(kind, id), node): since for kind, id, node, since in document.get("draining", ())}),
         jobs=load_jobs(document.get("jobs", {"generation": 0, "jobs": []})),
+        fence=document.get("fence", 0),
     )
 
 

@@ -1,6 +1,6 @@
 """What every store promises; ``tests/contracts/store.py`` holds it to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
@@ -16,6 +16,9 @@ Change = Callable[[Group], Group]
 
 WebhookChange = Callable[[Webhook], tuple[Webhook, str]]
 """A plain function of the webhook: what it becomes, and the digest of its capability."""
+
+Mine = Callable[[GroupId], bool]
+"""Whether a group is worked on by whoever asks. A plain function, like a ``Change``."""
 
 Execution = Callable[[Group], tuple[Group, Outcome]]
 """A ``Change`` that also says what came of it."""
@@ -33,6 +36,9 @@ class IStore(Protocol):
     @property
     def epoch(self) -> int:
         """Which opening of the store this is; higher than any before."""
+
+    async def next_epoch(self) -> int:
+        """A number that is higher than any that this, or ``epoch``, ever was for anybody. See Note [Fences] in ``coordination.interface``."""
 
     @property
     def trouble(self) -> str | None:
@@ -68,11 +74,17 @@ class IStore(Protocol):
     async def delete_group(self, group_id: GroupId) -> None:
         """Forget the group, with everything that belongs to it; fine if it is gone already."""
 
-    async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
-        """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone."""
+    async def divergent_groups(
+        self, until: float, shares: Collection[int] | None = None
+    ) -> Sequence[tuple[GroupId, float]]:
+        """
+        Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone.
 
-    async def settled_groups(self) -> Sequence[GroupId]:
-        """Every group that is neither divergent nor to be left alone."""
+        :param shares: those of the tenants (``domain.shares.share_of``) that are looked at; None for all.
+        """
+
+    async def settled_groups(self, shares: Collection[int] | None = None) -> Sequence[GroupId]:
+        """Every group that is neither divergent nor to be left alone. :param shares: as in ``divergent_groups``."""
 
     async def suspend(self, tenant: str) -> None:
         """From now on all groups of the tenant are suspended, also new ones; fine if they are."""
@@ -115,8 +127,14 @@ class IStore(Protocol):
         :raises NoSuchScalingGroup, NoSuchPolicy, PreconditionFailed:
         """
 
-    async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
-        """The policies that are to be executed by themselves at ``until`` or before (epoch seconds), the earliest first."""
+    async def due_policies(
+        self, until: float, most: int, mine: Mine = lambda group_id: True
+    ) -> Sequence[tuple[GroupId, Policy]]:
+        """
+        The policies that are to be executed by themselves at ``until`` or before (epoch seconds), the earliest first.
+
+        :param mine: those of other groups are not counted, however many there are.
+        """
 
     async def fire(self, group_id: GroupId, policy: Policy, then: float | None, change: Change) -> Group | None:
         """

@@ -70,7 +70,8 @@ DROP_EVENT = (
 )
 EVENTS = (
     "SELECT due, tenant, grp, policy FROM {keyspace}.schedule"
-    " WHERE part = :part AND slot = :slot AND due <= :until LIMIT :most"
+    " WHERE part = :part AND slot = :slot AND (due, tenant, grp, policy) > (:due, :tenant, :grp, :policy)"
+    " AND (due) <= (:until) LIMIT :most"
 )
 PUT_SLOT = "INSERT INTO {keyspace}.schedule_slots (part, slot) VALUES (:part, :slot)"
 DROP_SLOT = "DELETE FROM {keyspace}.schedule_slots WHERE part = :part AND slot = :slot"
