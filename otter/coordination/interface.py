@@ -1,7 +1,10 @@
 """What coordination promises; ``tests/contracts/coordination.py`` holds every back end to it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
+
+from attrs import frozen
+from twisted.application.service import IService
 
 from otter.domain.group import GroupId
 
@@ -43,10 +46,27 @@ class IShares(Protocol):
         """The shares with a fence."""
 
     def subscribe(self, taken: Callable[[Collection[int]], None]) -> None:
-        """Call ``taken`` with the shares that this process has from now on, and had not before."""
+        """
+        Call ``taken`` with shares whose groups are to be looked at, all of them: this process has them from now on, and had not
+        before, or there were more hints than can be told one by one.
+        """
 
 
 class ILeader(Protocol):
     @property
     def leads(self) -> bool:
         """Whether this process is the one that does what is to be done once for all; of several, at most one may say so."""
+
+
+@frozen
+class Coordination:
+    """
+    :ivar trouble: says why this process works on nothing at this moment; None if it may.
+    :ivar services: what runs from before there is work until after it is over.
+    """
+
+    marks: IMarks
+    shares: IShares
+    leader: ILeader
+    trouble: Callable[[], str | None] = lambda: None
+    services: Sequence[IService] = ()
