@@ -269,9 +269,10 @@ class LimitsConfig:
 
 @frozen
 class HttpConfig:
-    """:ivar max_body: bytes."""
+    """:ivar max_body: bytes. :ivar share_port: other processes may listen where this one listens."""
 
     max_body: int = field(default=1024 * 1024, validator=positive)
+    share_port: bool = False
 
 
 @frozen
@@ -333,6 +334,7 @@ def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
     config = read(Config, document, "")
     refuse_hasty_resolving(config)
     refuse_unusable_store(config.store)
+    refuse_unshareable_port(config)
     return config
 
 
@@ -435,6 +437,11 @@ def refuse_hasty_resolving(config: Config) -> None:
             "converger.resolve_timeout: must be above converger.send_window plus cloud.timeout,"
             f" which is {least:g}, not {config.converger.resolve_timeout:g}"
         )
+
+
+def refuse_unshareable_port(config: Config) -> None:
+    if config.http.share_port and not config.listen.startswith("tcp:"):
+        raise ConfigError(f"http.share_port: only what listens at tcp:... can share it, not {config.listen!r}")
 
 
 def refuse_unusable_store(store: StoreConfig) -> None:

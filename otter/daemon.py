@@ -56,6 +56,7 @@ from otter.planning.world import Timeouts
 from otter.rest.admin import make_admin
 from otter.rest.app import Operations, make_root
 from otter.rest.documents import Documents
+from otter.rest.ports import Sharing
 from otter.rest.site import ApiSite
 from otter.services.by_tenant import ByTenant, RunPass
 from otter.services.converger import Converger
@@ -191,7 +192,8 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination, holds.covers)
     callers = make_callers(config, cloud.http, password, outside.clock)
     site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
-    Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
+    place = Sharing(reactor) if config.http.share_port else reactor
+    Listener(serverFromString(place, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
         admin = ApiSite(
             make_admin(Tenants(store, outside.clock), health.document, numbers_of(store)), config.http.max_body
