@@ -41,7 +41,7 @@ from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
 from otter.convergence.scope import Always, IScope, PerRequest
 from otter.coordination.interface import IMarks
-from otter.coordination.local import LocalMarks
+from otter.coordination.local import LocalMarks, LocalShares
 from otter.domain.access import Roles
 from otter.domain.limits import Limits
 from otter.domain.webhook import ServiceKeys
@@ -62,6 +62,7 @@ from otter.services.by_tenant import ByTenant, RunPass
 from otter.services.converger import Converger
 from otter.services.health import Health
 from otter.services.holds import Holds
+from otter.services.ownership import Ownership
 from otter.services.scheduler import Scheduler
 from otter.services.selfheal import SelfHeal
 from otter.services.turns import Turns
@@ -184,7 +185,8 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     outside = Outside(steadied(reactor), reactor, client)
     holds = Holds(store, reactor, config.hold)
     cloud = make_cloud(config, password, holds, outside)
-    operations, services = furnish(config, store, cloud, keys, LocalMarks(), holds, outside)
+    ownership = Ownership(LocalShares(store.epoch))
+    operations, services = furnish(config, store, cloud, keys, LocalMarks(), ownership, holds, outside)
     health = Health(store, holds, config.engine.value, len(config.worker_tenants))
     for service in (*services, health):
         service.setServiceParent(otter)
@@ -207,11 +209,18 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
 
 
 def furnish(
-    config: Config, store: IStore, cloud: Cloud, keys: ServiceKeys, marks: IMarks, holds: Holds, outside: Outside
+    config: Config,
+    store: IStore,
+    cloud: Cloud,
+    keys: ServiceKeys,
+    marks: IMarks,
+    ownership: Ownership,
+    holds: Holds,
+    outside: Outside,
 ) -> tuple[Operations, list[IService]]:
     """What can be asked for, and the services that make it come true, in the order in which they are to be started."""
     clock, limits, new_id = outside.clock, limits_in(config), outside.new_id
-    engine, *healing = make_engine(config, cloud, store, marks, holds, outside)
+    engine, *healing = make_engine(config, cloud, store, marks, ownership, holds, outside)
     policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest)
     operations = Operations(
         Groups(store, engine, clock, limits, new_id, Launches(cloud, outside.timer)),
@@ -219,25 +228,31 @@ def furnish(
         Webhooks(store, keys, limits, new_id),
         Servers(store, engine, cloud, outside.timer),
     )
-    scheduler = Scheduler(store, policies.fire, clock, config.scheduler.interval)
+    scheduler = Scheduler(store, ownership.owns, policies.fire, clock, config.scheduler.interval)
     return operations, [holds, engine, *healing, scheduler]
 
 
 def make_engine(
-    config: Config, cloud: Cloud, store: IStore, marks: IMarks, holds: Holds, outside: Outside
+    config: Config,
+    cloud: Cloud,
+    store: IStore,
+    marks: IMarks,
+    ownership: Ownership,
+    holds: Holds,
+    outside: Outside,
 ) -> tuple[Converger, *tuple[SelfHeal, ...]]:
     """The engine that is configured, and what heals if it does: the only place that knows which. (docs/engines.md.)"""
     on_the_worker = frozenset(config.worker_tenants)
-    usual = make_pass(config, cloud, store, scope_of(config.engine, store), outside)
+    usual = make_pass(config, cloud, store, scope_of(config.engine, store), ownership, outside)
     run_pass: RunPass = usual
     if on_the_worker:
         run_pass = ByTenant(usual, evolve(usual, scope=scope_of(EngineName.WORKER, store)), on_the_worker)
     turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
     interval, grace = config.converger.interval, config.converger.stop_grace
-    engine = Converger(marks, store, run_pass, outside.timer, interval, turns, grace, holds.covers)
+    engine = Converger(marks, ownership, store, run_pass, outside.timer, interval, turns, grace, holds.covers)
     if config.engine is not EngineName.CONVERGENCE:
         return (engine,)
-    return engine, SelfHeal(store, marks, outside.timer, config.selfheal.interval, on_the_worker)
+    return engine, SelfHeal(store, marks, ownership, outside.timer, config.selfheal.interval, on_the_worker)
 
 
 def scope_of(engine: EngineName, store: IStore) -> IScope:
@@ -250,7 +265,9 @@ def scope_of(engine: EngineName, store: IStore) -> IScope:
             return JobsOnly(store.epoch)
 
 
-def make_pass(config: Config, cloud: Cloud, store: IStore, scope: IScope, outside: Outside) -> Pass:
+def make_pass(
+    config: Config, cloud: Cloud, store: IStore, scope: IScope, ownership: Ownership, outside: Outside
+) -> Pass:
     rules = Rules(
         timeouts=Timeouts(
             build=config.converger.build_timeout,
@@ -271,7 +288,7 @@ def make_pass(config: Config, cloud: Cloud, store: IStore, scope: IScope, outsid
     )
     timer = outside.timer
     ways = (timer.seconds, outside.random, outside.new_id)
-    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope)
+    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope, ownership.fence)
 
 
 def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) -> Cloud:

@@ -17,6 +17,7 @@ from otter.cloud.perform import perform
 from otter.cloud.performer import Cloud
 from otter.cloud.request import monotonic
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
+from otter.convergence.fence import Fence, FenceLost, FenceNow, as_it_is
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
 from otter.convergence.record import before, overtaken, roster_after, state_after
@@ -27,7 +28,7 @@ from otter.domain.roster import Create
 from otter.planning.servers import Fleet, sort_servers
 from otter.planning.steps import CreateServer, Step
 from otter.planning.world import Observed, Ticket, Timeouts, desired_of
-from otter.store.interface import IStore
+from otter.store.interface import Change, IStore
 
 log = Logger()
 
@@ -67,6 +68,7 @@ class Pass:
     """
     :ivar epoch: which start of which process this is; see Note [Creates in flight].
     :ivar scope: what it takes care of; that is the engine's choice.
+    :ivar fence: which one it has for a group.
     """
 
     store: IStore
@@ -79,23 +81,29 @@ class Pass:
     random: Random = field(factory=SystemRandom)
     new_id: Callable[[], str] = lambda: str(uuid4())
     scope: IScope = field(factory=Always)
+    fence: FenceNow = lambda group_id: 0
 
     async def __call__(self, group_id: GroupId) -> Group | None:
         """
         Bring the group one step nearer to what it should be; the group afterwards, None if that is the end of it.
 
-        :raises NoSuchScalingGroup, StoreUnavailable:
+        :raises NoSuchScalingGroup, StoreUnavailable, FenceLost:
         """
+        fence = Fence(group_id, self.fence(group_id), self.fence)
+        fence.require()
         group = await self.store.get_group(group_id, even_deleting=True)
         if group.resting:
             return group
+        if group.roster.fence != fence.number:
+            group = await self._write(fence, as_it_is)
         began = self.clock.seconds()
-        seen = await self._guarded(group)
+        seen = await self._guarded(group, fence)
         self._tell(group_id, seen)
         if group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE:
+            fence.require()
             await self.store.delete_group(group_id)
             return None
-        now, chance = self.clock.seconds(), self.random.random()
+        now, chance, ours = self.clock.seconds(), self.random.random(), fence.holds
 
         def after(current: Group) -> Group:
             roster = current.roster.believed(began + self.rules.resolve_timeout)
@@ -103,14 +111,19 @@ class Pass:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget
                 roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, seen.work.jobs, forget)
-            if current.resting:  # paused meanwhile: what its owner sees stays as it was
+            if (
+                current.resting or not ours
+            ):  # paused meanwhile, or not ours any more: what its owner sees stays as it was
                 return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
                 state = self._paced(state, seen, now, chance)
             return evolve(current, state=state, roster=roster)
 
-        return await self.store.change_group(group_id, after, even_deleting=True)
+        return await self._write(fence, after)
+
+    async def _write(self, fence: Fence, change: Change) -> Group:
+        return await self.store.change_group(fence.group_id, fence.signed(change), even_deleting=True)
 
     def _paced(self, state: GroupState, seen: Seen, now: float, chance: float) -> GroupState:
         refusal = self.pace.believed(state.refusal, now)
@@ -120,16 +133,16 @@ class Pass:
             refusal = None
         return self.pace.next_look(evolve(state, refusal=refusal), seen.outcome, now, chance)
 
-    async def _guarded(self, group: Group) -> Seen:
+    async def _guarded(self, group: Group, fence: Fence) -> Seen:
         """``_look_and_act``, with an end to it in any case, and with every error turned into an outcome."""
         try:
-            looking: Deferred = ensureDeferred(self._look_and_act(group))
+            looking: Deferred = ensureDeferred(self._look_and_act(group, fence))
             return await looking.addTimeout(self.rules.pass_timeout, self.clock)
         except TimeoutError:
             error: CloudError = Unreachable(f"A look at the group took longer than {self.rules.pass_timeout:g} seconds")
         except CloudError as failure:
             error = failure
-        except (OtterError, CancelledError):
+        except (OtterError, FenceLost, CancelledError):
             raise
         except Exception as failure:
             # A bug. It must stop neither the other groups nor this one for good.
@@ -139,9 +152,9 @@ class Pass:
             group, None, Work((), (), group.roster.jobs), judge_blindness(error, group.state.refusal)
         )
 
-    async def _look_and_act(self, group: Group) -> Seen:
+    async def _look_and_act(self, group: Group, fence: Fence) -> Seen:
         now = self.clock.seconds()
-        requests = self.cloud.dispatcher(group.id.tenant, group.id.group)
+        requests = self.cloud.dispatcher(group.id.tenant, group.id.group, lambda: fence.holds)
 
         if group.launch.stack is not None and group.state.desired:
             raise Hopeless("Groups of stacks are kept, but this version of otter makes no stacks")
@@ -150,11 +163,10 @@ class Pass:
         if not work.steps:
             return self._concluded(group, observed, work, judge([]))
 
+        fence.require()
         send_by = self.monotonic() + self.rules.send_window
         creates = self._creates(group, work.steps)
-        current = await self.store.change_group(
-            group.id, lambda it: before(it, group, creates, work, observed), even_deleting=True
-        )
+        current = await self._write(fence, lambda it: before(it, group, creates, work, observed))
         if overtaken(current, group, work.leaving):
             undone = evolve(work, steps=(), jobs=current.roster.jobs)
             return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)))

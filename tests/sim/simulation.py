@@ -11,12 +11,13 @@ from twisted.application.service import IService
 from twisted.internet.defer import DeferredList, maybeDeferred
 
 from otter.config import Config, EngineName, read
-from otter.coordination.local import LocalMarks
+from otter.coordination.local import LocalMarks, LocalShares
 from otter.daemon import Outside, furnish, make_cloud
 from otter.domain.group import Group, GroupId
 from otter.domain.webhook import ServiceKeys
 from otter.rest.app import Operations
 from otter.services.holds import Holds
+from otter.services.ownership import Ownership
 from otter.store.sqlite.database import Inline, connect
 from otter.store.sqlite.store import SQLiteStore
 from tests.sim.network import Client, Network
@@ -176,8 +177,9 @@ class Simulation:
         interval = CLIMATES[self.plan.climate].hold_interval
         holds = Holds(store, clock.timer, self.config.hold, interval)  # type: ignore[arg-type]
         cloud = make_cloud(self.config, "password", holds, outside)
-        hints = Hints(clock, self.next_hint)
-        operations, services = furnish(self.config, store, cloud, KEYS, hints, holds, outside)  # type: ignore[arg-type]
+        hints, ownership = Hints(clock, self.next_hint), Ownership(LocalShares(store.epoch))
+        rooms = (self.config, store, cloud, KEYS, hints, ownership, holds, outside)
+        operations, services = furnish(*rooms)  # type: ignore[arg-type]
         self.process = Process(clock, operations, services)
         self.process.start()
         return self.process
