@@ -28,11 +28,14 @@ from otter.config import (
     AuthMode,
     Config,
     ConfigError,
+    CoordinationBackend,
+    CoordinationConfig,
     EngineName,
     IdentityStrategy,
     StoreBackend,
     StoreConfig,
     TrafficConfig,
+    ZooKeeperClient,
     load_config,
     password_of,
     service_keys,
@@ -40,10 +43,12 @@ from otter.config import (
 from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
 from otter.convergence.scope import Always, IScope, PerRequest
-from otter.coordination.interface import IMarks
+from otter.coordination.interface import Coordination, IMarks
 from otter.coordination.local import LocalMarks, LocalShares
 from otter.domain.access import Roles
+from otter.domain.group import GroupId
 from otter.domain.limits import Limits
+from otter.domain.shares import share_of
 from otter.domain.webhook import ServiceKeys
 from otter.operations.callers import Callers
 from otter.operations.groups import Groups
@@ -185,10 +190,11 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     outside = Outside(steadied(reactor), reactor, client)
     holds = Holds(store, reactor, config.hold)
     cloud = make_cloud(config, password, holds, outside)
-    ownership = Ownership(LocalShares(store.epoch))
-    operations, services = furnish(config, store, cloud, keys, LocalMarks(), ownership, holds, outside)
-    health = Health(store, holds, config.engine.value, len(config.worker_tenants))
-    for service in (*services, health):
+    coordination = make_coordination(config.coordination, store, outside)
+    ownership = Ownership(coordination.shares)
+    operations, services = furnish(config, store, cloud, keys, coordination.marks, ownership, holds, outside)
+    health = Health(store, holds, config.engine.value, len(config.worker_tenants), coordination)
+    for service in (*coordination.services, *services, health):
         service.setServiceParent(otter)
 
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination, holds.covers)
@@ -198,7 +204,8 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     Listener(serverFromString(place, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
         admin = ApiSite(
-            make_admin(Tenants(store, outside.clock), health.document, numbers_of(store)), config.http.max_body
+            make_admin(Tenants(store, outside.clock), health.document, numbers_of(store, coordination)),
+            config.http.max_body,
         )
         Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
     where = config.store.path if config.store.backend is StoreBackend.SQLITE else config.store.keyspace
@@ -347,11 +354,36 @@ def open_store(config: StoreConfig, reactor: Any) -> tuple[IStore, Sequence[str]
             return open_cassandra(reactor, place_of(config), config.consistency.value)
 
 
-def numbers_of(store: IStore) -> Callable[[], Mapping[str, int]]:
-    """What a store has to say of itself, for the admin listener."""
-    if isinstance(store, CassandraStore):
-        return lambda: {f"cassandra.{name}": number for name, number in store.numbers().items()}
-    return dict
+def make_coordination(config: CoordinationConfig, store: IStore, outside: Outside) -> Coordination:
+    """Who works on what. :raises ConfigError: the client of ZooKeeper is not installed."""
+    if config.backend is CoordinationBackend.LOCAL:
+        shares = LocalShares(store.epoch)
+        return Coordination(LocalMarks(), shares, shares)
+    try:
+        from otter.coordination.zookeeper import opening
+
+        place = opening.Place(config.hosts, config.root, config.session)
+        by_kazoo = config.client is ZooKeeperClient.KAZOO
+        way = opening.by_kazoo(outside.timer, place) if by_kazoo else opening.by_txkazoo(outside.timer, place)
+    except ImportError as error:
+        extra = "zookeeper" if config.client is ZooKeeperClient.KAZOO else "txkazoo"
+        raise ConfigError(f"coordination.client: {error}; install otter[{extra}]") from None
+    return opening.coordinate(outside.timer, way, place, outside.new_id(), store.next_epoch, where_worked_on)
+
+
+def where_worked_on(group_id: GroupId) -> int:
+    return share_of(group_id.tenant)
+
+
+def numbers_of(store: IStore, coordination: Coordination) -> Callable[[], Mapping[str, int]]:
+    """For the admin listener: how many shares this process has, and what its store has to say of itself."""
+
+    def numbers() -> Mapping[str, int]:
+        asked = store.numbers() if isinstance(store, CassandraStore) else {}
+        shares = {"shares": len(coordination.shares.held())}
+        return shares | {f"cassandra.{name}": number for name, number in asked.items()}
+
+    return numbers
 
 
 def used_keys(store: SQLiteStore) -> list[str]:

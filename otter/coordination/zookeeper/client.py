@@ -17,7 +17,7 @@ from kazoo.exceptions import ConnectionLoss
 from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError, ensureDeferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
@@ -147,6 +147,7 @@ class ZooKeeper:
     session: Session | None = field(init=False, default=None)
     _granted: float = field(init=False, default=0.0)
     _stopped: bool = field(init=False, default=False)
+    _revival: IDelayedCall | None = field(init=False, default=None)
     _listeners: list[Watch] = field(init=False, factory=list)
     _waiting: set[Deferred] = field(init=False, factory=set)
 
@@ -175,6 +176,8 @@ class ZooKeeper:
     def stop(self) -> Deferred:
         """The session ends, and with it all that it holds. Whoever waits for an answer is told that there will be none."""
         self._stopped, self.session = True, None
+        if self._revival is not None and self._revival.active():
+            self._revival.cancel()
         ended: Deferred = Deferred()
         Thread(
             target=self._end, args=(ended,), daemon=True
@@ -242,13 +245,13 @@ class ZooKeeper:
             return
         self._heard_of(None)
         if self.way.kazoo.client_state == KeeperState.CLOSED:
-            self.reactor.callFromThread(self.reactor.callLater, REVIVAL, self._revive)
+            self.reactor.callFromThread(self._revive)
 
     def _revive(self) -> None:
         """After an error that kazoo does not expect, its client ends."""
         if not self._stopped:
             log.emit(LogLevel.warn, "zookeeper-client-ended")
-            self.start()
+            self._revival = self.reactor.callLater(REVIVAL, self.start)
 
     def _tell(self) -> None:
         session = self.session
