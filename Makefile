@@ -7,11 +7,13 @@ DATA ?= .run
 STORE ?= sqlite
 CONFIG ?=
 NODES ?= 1
+PROCESSES ?=
+MINUTES ?= 5
 BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
-export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON
+export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON NODES PROCESSES
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test test-cassandra test-cluster lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
+.PHONY: help setup run run-cluster cloud serve demo test test-cassandra test-cluster frozen lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -36,13 +38,16 @@ setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .ven
 run: setup ## otter and a simulated cloud together, ready to be used; Ctrl-C stops both
 	@exec $(BIN)/python scripts/run.py
 
+run-cluster: setup ## PROCESSES=3 otters on one port, on real Cassandra and ZooKeeper, with a simulated cloud; Ctrl-C stops all
+	@exec $(BIN)/python -m scripts.run_cluster
+
 cloud: setup ## the simulated cloud alone (Mimic), in the foreground
 	@exec scripts/cloud
 
 serve: setup ## otter alone, in the foreground: JSON log lines on standard output
 	@exec scripts/serve
 
-demo: setup ## a story in nine steps against otter and a simulated cloud of its own, told as it happens
+demo: setup ## a story in nine steps against otter and a simulated cloud of its own, told as it happens; PROCESSES=3 for many
 	@exec $(BIN)/python scripts/demo.py
 
 test: setup ## everything that can be tested on this machine

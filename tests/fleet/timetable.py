@@ -1,0 +1,90 @@
+"""
+What happens by itself, and how one sees afterwards that it happened once.
+
+A group with one-shot policies has three, which add 1, 2 and 4: so whatever the owner's requests do not explain says which of
+them were executed, and which twice. A group with a ``cron`` policy gets one more each minute.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from attrs import define, field
+
+from tests.fleet.owners import Owner
+from tests.rig.otter import Client
+
+WEIGHTS = (1, 2, 4)
+EARLIEST = 15.0
+"""Seconds from now until the first: they have to be stored before."""
+
+
+@define(eq=False)
+class Timetable:
+    """
+    :ivar once: owners of groups with one-shot policies. :ivar minutely: of those with a ``cron``.
+    :ivar began: when each of the latter was made. :ivar ended: when they were taken away.
+    """
+
+    client: Client
+    once: Sequence[Owner]
+    minutely: Sequence[Owner]
+    began: Mapping[str, float] = field(init=False, factory=dict)
+    ended: float = field(init=False, default=0.0)
+    _crons: list[str] = field(init=False, factory=list)
+
+    def draw(self, random: Random, until: float) -> None:
+        """Have the policies made; those of one shot are due before ``until`` (seconds since 1970)."""
+        now = time.time()
+        for owner in self.once:
+            for weight in WEIGHTS:
+                at = random.uniform(now + EARLIEST, until)
+                self.client.add_policy(owner.group.url, **scheduled(f"once {weight}", weight, {"at": iso(at)}))
+        away_from_the_minute()
+        self.began = {owner.group.id: time.time() for owner in self.minutely}
+        every_minute = scheduled("minutely", 1, {"cron": "* * * * *"})
+        self._crons = [self.client.add_policy(owner.group.url, **every_minute) for owner in self.minutely]
+
+    def end(self) -> None:
+        """Nothing comes any more. What came late has come: this is called when all is at rest."""
+        away_from_the_minute()
+        for url in self._crons:
+            self.client.ask("DELETE", url)
+        self.ended = time.time()
+
+    @property
+    def events(self) -> int:
+        """How many there were."""
+        return len(self.once) * len(WEIGHTS) + sum(self.minutes(owner) for owner in self.minutely)
+
+    def minutes(self, owner: Owner) -> int:
+        began, ended = self.began.get(owner.group.id), self.ended or time.time()
+        return 0 if began is None else int(ended // 60 - began // 60)
+
+    def added(self, owner: Owner) -> int:
+        """By what the group must be larger than its owner's requests come to."""
+        return sum(WEIGHTS) if owner in self.once else self.minutes(owner)
+
+    def judge(self, owner: Owner, desired: int) -> str | None:
+        """A sentence if the group's size is not what it has to be."""
+        wanted = owner.size + self.added(owner)
+        if desired == wanted:
+            return None
+        account = f"its owner's requests come to {owner.size}, its schedules to {self.added(owner)}"
+        return f"Group {owner.group.id} has desiredCapacity {desired}, not {wanted}: {account}."
+
+
+def away_from_the_minute() -> None:
+    """A second or more from any full minute, so that it is certain which of them count."""
+    while not 2 <= time.time() % 60 <= 50:
+        time.sleep(0.5)
+
+
+def scheduled(name: str, change: int, args: Mapping[str, str]) -> dict[str, Any]:
+    return {"name": name, "type": "schedule", "change": change, "args": dict(args)}
+
+
+def iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
