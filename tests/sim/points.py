@@ -47,7 +47,7 @@ from tests.sim.oracles import require
 from tests.sim.plan import BALANCERS, ENGINES, TENANTS, Happening, Plan
 from tests.sim.run import Run
 from tests.sim.scenarios import SCENARIOS, with_engine
-from tests.sim.simulation import Simulation, balancer_of
+from tests.sim.simulation import Place, Simulation, balancer_of
 from tests.sim.store import StoreFault
 from tests.sim.world.answers import Answer, Ask
 from tests.sim.world.clb import Node
@@ -245,12 +245,12 @@ class Disturbed(Run):
             self.engines = deque(FLIPS.get(self.point.kind, ())[1:])
             disturb(simulation, self.point)
 
-    def restart_soon(self) -> None:
+    def restart_soon(self, place: Place) -> None:
         if self.engines:
-            self.simulation.engine = self.engines.popleft()
+            place.engine = self.engines.popleft()
         if self.engines:
             self.simulation.dies_at = self.simulation.effects + TURN
-        self.simulation.time.later(7.0, self.restart)
+        self.simulation.time.later(7.0, lambda: self.restart(place))
 
     def happen(self, actor: Any, happening: Happening) -> None:
         before = [len(owned.asked) for owned in self.users.groups]

@@ -132,6 +132,11 @@ class ProcessClock:
     def forget(self, call: Call) -> None:
         self._calls.pop(call, None)
 
+    @property
+    def frozen_for(self) -> float:
+        """Seconds until the process goes on; 0 if it runs."""
+        return max(0.0, self._frozen_until - self.time.now)
+
     def freeze(self, seconds: float) -> None:
         """The process is stopped, as by SIGSTOP, and goes on after that time without knowing."""
         self._frozen_until = self.time.now + seconds
