@@ -122,6 +122,8 @@ class ZooKeeperMarks:
                 await self._leave(path)
 
     async def _take(self, share: int, name: str) -> None:
+        if self.shares.fence(share) is None:
+            return  # It is for whoever has the share now.
         try:
             await self.zookeeper.delete(f"{self._hints_of(share)}/{name}")
         except NoNodeError:
