@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -214,13 +215,15 @@ def addresses(net: Net) -> list[str]:
 
 
 def owners_of(fleet: Sequence[Member], clouds: Sequence[Cloud], books: Books) -> list[Owner]:
-    owners = []
-    for number in range(GROUPS):
+    def owner(number: int) -> Owner:
         cloud, settable = clouds[number % TENANTS], number >= ONCE + MINUTELY
         policies = [*POLICIES, SETTING] if settable else POLICIES
         group = fleet[0].create_group(cloud.tenant, 0, 100, policies=policies, metadata={"server_building": "0.5"})
-        books.pages[group.id] = Page()
-        owners.append(Owner(group, cloud, books, settable))
+        return Owner(group, cloud, books, settable)
+
+    with ThreadPoolExecutor(8) as pool:
+        owners = list(pool.map(owner, range(GROUPS)))
+    books.pages |= {owner.group.id: Page() for owner in owners}
     return owners
 
 

@@ -7,6 +7,7 @@ them were executed, and which twice. A group with a ``cron`` policy gets one mor
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -14,10 +15,10 @@ from typing import Any
 from attrs import define, field
 
 from tests.fleet.owners import Owner
-from tests.rig.otter import Client
+from tests.rig.otter import Client, policy_document
 
 WEIGHTS = (1, 2, 4)
-EARLIEST = 15.0
+EARLIEST = 30.0
 """Seconds from now until the first: they have to be stored before."""
 
 
@@ -37,15 +38,17 @@ class Timetable:
 
     def draw(self, random: Random, until: float) -> None:
         """Have the policies made; those of one shot are due before ``until`` (seconds since 1970)."""
-        now = time.time()
-        for owner in self.once:
-            for weight in WEIGHTS:
-                at = random.uniform(now + EARLIEST, until)
-                self.client.add_policy(owner.group.url, **scheduled(f"once {weight}", weight, {"at": iso(at)}))
+        earliest = time.time() + EARLIEST
+        documents = [[due_once(weight, random.uniform(earliest, until)) for weight in WEIGHTS] for _ in self.once]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self.add, self.once, documents))
         away_from_the_minute()
         self.began = {owner.group.id: time.time() for owner in self.minutely}
         every_minute = scheduled("minutely", 1, {"cron": "* * * * *"})
         self._crons = [self.client.add_policy(owner.group.url, **every_minute) for owner in self.minutely]
+
+    def add(self, owner: Owner, documents: Sequence[Mapping[str, Any]]) -> None:
+        self.client.ask("POST", f"{owner.group.url}/policies", list(map(policy_document, documents)))
 
     def end(self) -> None:
         """Nothing comes any more. What came late has come: this is called when all is at rest."""
@@ -82,9 +85,10 @@ def away_from_the_minute() -> None:
         time.sleep(0.5)
 
 
+def due_once(weight: int, moment: float) -> dict[str, Any]:
+    at = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return scheduled(f"once {weight}", weight, {"at": at})
+
+
 def scheduled(name: str, change: int, args: Mapping[str, str]) -> dict[str, Any]:
     return {"name": name, "type": "schedule", "change": change, "args": dict(args)}
-
-
-def iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -9,6 +9,7 @@ Several otters on one port, as ``make run-cluster`` runs them: equal, with the s
 """
 
 import json
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ class Member(Otter):
     @property
     def root(self) -> str:
         return f"http://{HERE}:{self.shared_port}/v1.0"
+
+    def post(self, url: str, key: str) -> int:
+        """The status of an execution that may be repeated with the same key; 0 if there was no answer."""
+        try:
+            return send("POST", url, timeout=self.timeout, headers={"idempotency-key": key})[0]
+        except (OSError, HTTPException):
+            return 0
 
     def metrics(self) -> dict[str, int]:
         """What it says of itself, by name. :raises OSError, HTTPException: it does not answer."""
