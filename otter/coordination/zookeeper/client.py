@@ -244,6 +244,8 @@ class ZooKeeper:
         if state == KazooState.CONNECTED:
             return
         self._heard_of(None)
+        # A server without its data refuses whoever has seen more than it has. Others tell it that its session is over.
+        self.way.kazoo.last_zxid = 0
         if self.way.kazoo.client_state == KeeperState.CLOSED:
             self.reactor.callFromThread(self._revive)
 
