@@ -18,7 +18,7 @@ MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 - /p' $(MAKEFILE_LIST) | awk -F ' - ' '{ printf "make %-14s %s\n", $$1, $$2 }'
-	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) STORE=$(STORE) CONFIG=$(CONFIG) NODES=$(NODES); OTTER_* is passed through."
+	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) STORE=$(STORE) CONFIG=$(CONFIG) NODES=$(NODES) MINUTES=$(MINUTES); OTTER_* is passed through."
 
 setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .venv-cloud
 
@@ -56,8 +56,12 @@ test: setup ## everything that can be tested on this machine
 test-cassandra: setup ## what needs a real Cassandra, on one node that it starts by itself (docs/services.md)
 	@exec $(BIN)/pytest -q -n 2 --dist worksteal -m services
 
-test-cluster: setup ## otter on three real nodes of Cassandra that are killed, paused and restarted; CLUSTER="--minutes 20" and so on
+test-cluster: setup ## otters, Cassandra and ZooKeeper, three of each, are killed, paused and restarted for MINUTES=5; FLEET="--seed 7", CLUSTER="--minutes 20"
+	@$(BIN)/python -m tests.fleet --minutes $(MINUTES) $(FLEET)
 	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
+
+frozen: setup ## stop an otter at each kind of request to the cloud, while another takes over; FROZEN="--every" or "--brief"
+	@exec $(BIN)/python -m tests.fleet.frozen $(FROZEN)
 
 lint: setup ## style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -33,10 +33,9 @@ from threading import Thread
 from typing import Any
 
 from attrs import define, field, frozen
-from kazoo.client import KazooClient
 
 from otter.config import laid_over
-from otter.domain.shares import SHARES, share_of
+from otter.domain.shares import SHARES
 from otter.store.cassandra import driver
 from otter.store.cassandra.client import Place
 from tests.crash_points import made_a_server, what
@@ -44,6 +43,7 @@ from tests.drill import is_there
 from tests.fleet.__main__ import on_a_net, say
 from tests.rig import proxying
 from tests.rig.cassandra import PORT, Net
+from tests.rig.claims import Claims, open_claims
 from tests.rig.fleet import Member
 from tests.rig.keyspaces import a_keyspace
 from tests.rig.mimic import Cloud, address_of, start_mimic
@@ -99,26 +99,15 @@ class Stage:
     """
     What all tellings share.
 
-    :ivar pair: two processes. :ivar names: what each calls itself in ZooKeeper.
+    :ivar pair: two processes. :ivar session: one with Cassandra.
     """
 
     identity_url: str
     proxy: Proxy
     pair: Sequence[Member]
-    names: Sequence[str]
-    zookeeper: KazooClient
+    claims: Claims
     session: Any
     keyspace: str
-
-    def owner_of(self, tenant: str) -> int | None:
-        """Which of the pair has the tenant's share."""
-        claim = self.zookeeper.exists(f"/otter/shares/{share_of(tenant)}")
-        if claim is None:
-            return None
-        members = self.zookeeper.get_children("/otter/members")
-        sessions = {member.partition(".")[2]: member.partition(".")[0] for member in members}
-        name = sessions.get(f"{claim.ephemeralOwner:x}")
-        return self.names.index(name) if name in self.names else None
 
     def wait_for_peace(self) -> None:
         """Both have their part of the work."""
@@ -128,7 +117,9 @@ class Stage:
         """Whether the store has nothing of the group, soon."""
         query = f"SELECT state FROM {self.keyspace}.groups WHERE tenant = %s AND grp = %s"
         try:
-            until(lambda: not any(row["state"] for row in self.session.execute(query, (group.tenant, group.id))), 30, 0.5)
+            until(
+                lambda: not any(row["state"] for row in self.session.execute(query, (group.tenant, group.id))), 30, 0.5
+            )
         except AssertionError:
             return False
         return True
@@ -139,7 +130,7 @@ class Stage:
         tenant = f"frozen-{token_hex(4)}"
         cloud = Cloud(self.identity_url, tenant)
         self.proxy.register(self.identity_url, [tenant])
-        victim = until(lambda: self.owner_of(tenant) is not None and [self.owner_of(tenant)], 20)[0]
+        victim = until(lambda: [number for number in [self.claims.owner_of(tenant)] if number is not None], 20)[0]
         teller = self.pair[1 - victim]
         teller.timeout = 30
         telling = Telling(teller, cloud, drained)
@@ -310,32 +301,22 @@ def open_stage(net: Net, folder: Path) -> Iterator[Stage]:
         at_the_end.callback(proxy.process.kill)
         cluster, session = driver.connect(place)
         at_the_end.callback(cluster.shutdown)
-        zookeeper = KazooClient(zookeeper_at)
-        zookeeper.start()
-        at_the_end.callback(zookeeper.close)
-        at_the_end.callback(zookeeper.stop)
+        claims = at_the_end.enter_context(open_claims([zookeeper_at]))
         store = {"backend": "cassandra", "hosts": list(hosts), "port": PORT, "keyspace": place.keyspace}
         coordination = {"backend": "zookeeper", "hosts": [zookeeper_at], "session": SESSION}
         config = laid_over(HASTY, {"store": store, "coordination": coordination, **keys_in(folder)})
-        pair, names = [], []
+        pair = []
         for number in (1, 2):
             otter = Member(folder / f"otter-{number}", mimic.identity_url, free_port(), **config)
             at_the_end.callback(otter.kill)
             otter.start(within=60)
             pair.append(otter)
-            names.append(until(lambda: new_name(zookeeper, names), 30, 0.2, "it is a member"))
-        yield Stage(mimic.identity_url, proxy, pair, names, zookeeper, session, place.keyspace)
+            claims.know()
+        yield Stage(mimic.identity_url, proxy, pair, claims, session, place.keyspace)
 
 
 def keys_in(folder: Path) -> dict[str, Any]:
     return {"secrets": {"key_file": str(folder / "keys.json")}}
-
-
-def new_name(zookeeper: KazooClient, known: Sequence[str]) -> str | None:
-    if zookeeper.exists("/otter/members") is None:
-        return None
-    names = {member.partition(".")[0] for member in zookeeper.get_children("/otter/members")}
-    return next(iter(names - set(known)), None)
 
 
 LINE = "{:<28} {:>3}  {:<7} {:>7} {:>8} {:>5} {:>8}"
