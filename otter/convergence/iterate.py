@@ -111,9 +111,7 @@ class Pass:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget
                 roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, seen.work.jobs, forget)
-            if (
-                current.resting or not ours
-            ):  # paused meanwhile, or not ours any more: what its owner sees stays as it was
+            if current.resting or not ours:  # paused meanwhile, or somebody else's: what its owner sees stays as it was
                 return evolve(current, roster=evolve(roster, active=current.roster.active))
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
             if state.generation == group.state.generation:
