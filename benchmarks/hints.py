@@ -102,6 +102,6 @@ def fleet_on(net: Net, folder: Path, cloud: Process, count: int) -> Iterator[Fle
             identity_url = f"{cloud.url}/identity/v2.0"
             process = Member(folder / str(number), identity_url, free_port(), **laid_over(AS_SHIPPED, own))
             at_the_end.enter_context(running(process))
-            claims.know()
+            claims.know(number)
             processes.append(process)
         yield Fleet(processes, claims)

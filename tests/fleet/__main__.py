@@ -33,10 +33,11 @@ from scripts.services.settings import settings_of
 from tests.cluster.books import Books, Page
 from tests.crash_points import made_a_server
 from tests.drill import is_there
-from tests.fleet.faults import HOW, WHO, Fault, Troublemaker, owned
+from tests.fleet.faults import HOW, WHO, Fault, Troublemaker
 from tests.fleet.owners import Crowd, Owner
 from tests.fleet.timetable import Timetable
 from tests.rig.cassandra import NETS, PORT, Net, claim_net
+from tests.rig.claims import open_claims
 from tests.rig.fleet import Member, make_fleet
 from tests.rig.keyspaces import a_keyspace
 from tests.rig.mimic import GROUP_KEY, Cloud, start_mimic
@@ -148,7 +149,8 @@ class Trial:
         desired = [self.fleet[0].state(owner.group.url)["desiredCapacity"] for owner in self.owners]
         sizes = zip(self.owners, desired, strict=True)
         wrong += [sentence for owner, size in sizes if (sentence := self.timetable.judge(owner, size))]
-        wrong += [f"{count} shares have an owner." for count in [owned(self.fleet)] if count != SHARES]
+        held = [otter.metrics()["shares"] for otter in self.fleet]
+        wrong += [f"The processes have {held} shares, not {SHARES} together."] if sum(held) != SHARES else []
         wrong += self.unexplained()
         wrong += self.least.wrong(self.trouble.done, self.books.acknowledged, self.timetable.events)
         self.tell(sum(desired))
@@ -238,14 +240,15 @@ def tried(net: Net, folder: Path, arguments: argparse.Namespace) -> Books:
         clouds = [Cloud(mimic.identity_url, f"fleet-{number}") for number in range(1, TENANTS + 1)]
         proxy.register(mimic.identity_url, [cloud.tenant for cloud in clouds])
         fleet = make_fleet(folder, mimic.identity_url, PROCESSES, **configuration(net, keyspace))
-        for otter in fleet:
+        claims = at_the_end.enter_context(open_claims([f"{address}:2181" for address in addresses(net)]))
+        trouble = Troublemaker(net, fleet, claims, Random(random.random()), say, books.wrong)
+        for number, otter in enumerate(fleet):
             otter.timeout = 60
             at_the_end.callback(otter.kill)
-            otter.start(within=60)
+            trouble.start(number)
+        trouble.wait_until_all_is_owned("the start")
         owners = owners_of(fleet, clouds, books)
         say(f"{PROCESSES} otters have {GROUPS} groups of {TENANTS} tenants; {arguments.clients} clients begin")
-        trouble = Troublemaker(net, fleet, Random(random.random()), say, books.wrong)
-        trouble.wait_until_all_is_owned(fleet, "the start")
         timetable = Timetable(fleet[0], owners[:ONCE], owners[ONCE : ONCE + MINUTELY])
         crowd = Crowd(owners, books, arguments.seed, arguments.pause)
         load, least = 60 * arguments.minutes, least_of(arguments.minutes)

@@ -4,7 +4,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from http.client import HTTPException
 from itertools import product
 from random import Random
 
@@ -12,6 +11,7 @@ from attrs import define, field, frozen
 
 from otter.domain.shares import SHARES
 from tests.rig.cassandra import Net
+from tests.rig.claims import Claims
 from tests.rig.fleet import Member
 from tests.rig.processes import until
 
@@ -20,6 +20,7 @@ HOW = ("kill", "pause", "restart")
 PAUSE = 10.0
 DEAD = 3.0
 """Seconds for which a server stays dead."""
+STARTED_WITHIN = 60.0
 RELIEVED_WITHIN = 40.0
 """Seconds until everything must be somebody's again, however busy the machine is."""
 
@@ -43,11 +44,13 @@ def faults(random: Random) -> Iterator[Fault]:
 class Troublemaker:
     """
     :ivar net: where Cassandra and ZooKeeper are. :ivar wrong: sentences. :ivar done: what happened.
+    :ivar claims: they know all of the ``fleet`` by their numbers.
     :ivar relief: seconds until others had the shares of a process that was killed, each time.
     """
 
     net: Net
     fleet: Sequence[Member]
+    claims: Claims
     random: Random
     say: Callable[[str], None]
     wrong: list[str]
@@ -68,7 +71,7 @@ class Troublemaker:
         """What it happened to."""
         if fault.who == "otter":
             number = self.random.randrange(len(self.fleet))
-            {"kill": self.kill, "pause": self.pause, "restart": self.restart}[fault.how](self.fleet[number])
+            {"kill": self.kill, "pause": self.pause, "restart": self.restart}[fault.how](number)
             return f"otter-{number + 1}"
         node = self.leader() if fault.who == "zookeeper" else f"cassandra-{self.random.randint(1, 3)}"
         {"kill": self.kill_node, "pause": self.pause_node, "restart": self.restart_node}[fault.how](node)
@@ -76,25 +79,32 @@ class Troublemaker:
 
     # otter
 
-    def kill(self, otter: Member) -> None:
-        killed = time.monotonic()
-        otter.kill()
-        self.wait_until_all_is_owned([each for each in self.fleet if each is not otter], "a process was killed")
-        self.relief.append(time.monotonic() - killed)
-        otter.start(within=60)
+    def start(self, number: int) -> None:
+        """The process is there, and others know of it."""
+        self.fleet[number].start(within=STARTED_WITHIN)
+        self.claims.know(number, STARTED_WITHIN)
 
-    def pause(self, otter: Member) -> None:
-        otter.child.send_signal(signal.SIGSTOP)
+    def kill(self, number: int) -> None:
+        killed = time.monotonic()
+        self.fleet[number].kill()
+        self.wait_until_all_is_owned("a process was killed", but=number)
+        self.relief.append(time.monotonic() - killed)
+        self.start(number)
+
+    def pause(self, number: int) -> None:
+        process = self.fleet[number].child
+        process.send_signal(signal.SIGSTOP)
         try:
             time.sleep(PAUSE)
+            self.wait_until_all_is_owned("a process was stopped", but=number)
         finally:
-            otter.child.send_signal(signal.SIGCONT)
-        self.wait_until_all_is_owned(self.fleet, "a process was paused")
+            process.send_signal(signal.SIGCONT)
+        self.wait_until_all_is_owned("it went on")
 
-    def restart(self, otter: Member) -> None:
-        otter.stop(within=30)
-        otter.start(within=60)
-        self.wait_until_all_is_owned(self.fleet, "a process was restarted")
+    def restart(self, number: int) -> None:
+        self.fleet[number].stop(within=STARTED_WITHIN)
+        self.start(number)
+        self.wait_until_all_is_owned("a process was restarted")
 
     # Servers
 
@@ -126,16 +136,13 @@ class Troublemaker:
 
     # Shares
 
-    def wait_until_all_is_owned(self, fleet: Sequence[Member], after: str) -> None:
+    def wait_until_all_is_owned(self, after: str, but: int | None = None) -> None:
+        """:param but: the number of a process that should have none."""
+
+        def owned() -> int:
+            return sum(owner != but for owner in self.claims.owners().values())
+
         try:
-            until(lambda: owned(fleet) == SHARES, RELIEVED_WITHIN, 0.2)
+            until(lambda: owned() == SHARES, RELIEVED_WITHIN, 0.3)
         except AssertionError:
-            self.wrong.append(f"{RELIEVED_WITHIN:g} s after {after}, {owned(fleet)} of {SHARES} shares have an owner.")
-
-
-def owned(fleet: Sequence[Member]) -> int | None:
-    """How many shares they have together; None if one of them does not answer."""
-    try:
-        return sum(each.metrics()["shares"] for each in fleet)
-    except (OSError, HTTPException, AssertionError):
-        return None
+            self.wrong.append(f"{RELIEVED_WITHIN:g} s after {after}, {owned()} of {SHARES} shares have an owner.")

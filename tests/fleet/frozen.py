@@ -23,6 +23,7 @@ import argparse
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
@@ -111,7 +112,8 @@ class Stage:
 
     def wait_for_peace(self) -> None:
         """Both have their part of the work."""
-        until(lambda: sorted(map(shares_of, self.pair)) == [SHARES // 2] * 2, 60, 0.2, "both have half of the shares")
+        halves = {0: SHARES // 2, 1: SHARES // 2}
+        until(lambda: Counter(self.claims.owners().values()) == halves, 60, 0.2, "both have half of the shares")
 
     def is_forgotten(self, group: OwnedGroup) -> bool:
         """Whether the store has nothing of the group, soon."""
@@ -134,7 +136,7 @@ class Stage:
         teller = self.pair[1 - victim]
         teller.timeout = 30
         telling = Telling(teller, cloud, drained)
-        freezer = Freezer(self.proxy, self.pair[victim], telling, point)
+        freezer = Freezer(self.proxy, self.claims, self.pair[victim], 1 - victim, telling, point)
         began = time.monotonic()
         with freezer.at_work():
             try:
@@ -226,10 +228,16 @@ class Telling:
 
 @define(eq=False)
 class Freezer:
-    """Stops the ``victim`` at the ``point``, has the group changed meanwhile, and lets it go on when the other has everything."""
+    """
+    Stops the ``victim`` at the ``point``, has the group changed meanwhile, and lets it go on when the other has everything.
+
+    :ivar other: the number of the other one.
+    """
 
     proxy: Proxy
+    claims: Claims
     victim: Member
+    other: int
     telling: Telling
     point: Point | None
     happened: bool = field(init=False, default=False)
@@ -263,6 +271,9 @@ class Freezer:
     def faults(self, point: Point | None) -> list[str]:
         return self._wrong + (["the request never came, so nothing was stopped"] if point and not self.happened else [])
 
+    def _other_has_all(self) -> bool:
+        return list(self.claims.owners().values()) == [self.other] * SHARES
+
     def _lateness(self) -> float:
         return LATE if self.point is not None and self.point.moment == "late" else 0.0
 
@@ -276,18 +287,11 @@ class Freezer:
         try:
             if self.telling.open:
                 self.telling.ask_for(1)
-            until(lambda: shares_of(self.telling.teller) == SHARES, 60, 0.2, "the other one has all shares")
+            until(self._other_has_all, 60, 0.2, "the other one has all shares")
             time.sleep(max(0.0, stopped + self._lateness() + 1 - time.monotonic()))
         except WRONG_ANSWERS as error:
             self._wrong.append(f"while it was stopped: {error}")
         self.victim.child.send_signal(signal.SIGCONT)
-
-
-def shares_of(otter: Member) -> int | None:
-    try:
-        return otter.metrics()["shares"]
-    except WRONG_ANSWERS:
-        return None
 
 
 @contextmanager
@@ -311,7 +315,7 @@ def open_stage(net: Net, folder: Path) -> Iterator[Stage]:
             at_the_end.callback(otter.kill)
             otter.start(within=60)
             pair.append(otter)
-            claims.know()
+            claims.know(number - 1)
         yield Stage(mimic.identity_url, proxy, pair, claims, session, place.keyspace)
 
 
