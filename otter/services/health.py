@@ -13,10 +13,11 @@ from otter.store.interface import IStore
 @define(eq=False)
 class Health(Service):
     """
-    Without its store a process is good for nothing. Without coordination it is degraded: it answers and stores, and whoever may
-    will work on that.
+    Without its store a process is good for nothing. Without coordination it is degraded: it answers and stores, and
+    whoever may will work on that.
 
-    :ivar engine: the name of the engine that runs. :ivar worker_tenants: how many tenants have the worker engine instead.
+    :ivar engine: the name of the engine that runs.
+    :ivar worker_tenants: how many tenants have the worker engine instead.
     """
 
     store: IStore

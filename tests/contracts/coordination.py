@@ -23,7 +23,7 @@ async def sleep(seconds: float) -> None:
     await deferLater(reactor, seconds)
 
 
-async def until(what, seconds: float = 30.0):
+async def until(what, seconds: float = 60.0):
     """Wait until ``what()`` is true; its value."""
     deadline = time.monotonic() + seconds
     while not (value := what()):
@@ -129,7 +129,9 @@ class SharingContract(CoordinationContract):
         await until(lambda: held_by(*fleet) == sorted(ALL) and all(len(held_by(one)) <= most for one in fleet))
 
     def watch(self: TestCase, *fleet):
-        """Whatever happens from now on: no share may have two owners, nor may two lead. Nothing is between two looks."""
+        """
+        Whatever happens from now on: no share may have two owners, nor may two lead. Nothing is between two looks.
+        """
         seen = []
 
         def look():

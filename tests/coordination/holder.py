@@ -4,8 +4,8 @@ A process that has shares and does nothing with them but write down what it beli
     python -m tests.coordination.holder HOSTS ROOT SESSION NUMBERS > views
 
 NUMBERS is a file from which all draw their fences. A line of its output is JSON: ``at`` (seconds of the clock that all
-processes of this machine have in common), ``held`` (share -> fence), and ``woke`` if it was written by the very first code that
-ran after a SIGSTOP.
+processes of this machine have in common), ``held`` (share -> fence), and ``woke`` if it was written by the very first
+code that ran after a SIGSTOP.
 """
 
 import fcntl

@@ -18,7 +18,7 @@ from tests.rig.processes import REPOSITORY, call, until
 
 SESSION = 2.0
 ALL = {str(share) for share in range(SHARES)}
-SOON = 30.0
+SOON = 60.0
 """Seconds that anything may take on a machine that has other things to do."""
 
 

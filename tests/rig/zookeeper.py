@@ -1,6 +1,6 @@
 """
-One real ZooKeeper for a whole run of pytest, on the net and in the way of ``tests/rig/cassandra.py``; and others for single tests
-that disturb theirs. A plugin, registered by ``tests/conftest.py``.
+One real ZooKeeper for a whole run of pytest, on the net and in the way of ``tests/rig/cassandra.py``; and others for
+single tests that disturb theirs. A plugin, registered by ``tests/conftest.py``.
 """
 
 import fcntl

@@ -1,8 +1,8 @@
 """
 What otter asks of ZooKeeper, and the session in which it asks.
 
-kazoo works in threads of its own. Answers, watches and the news that a session began or ended come into the reactor; only
-``ZooKeeper.session`` changes at once.
+kazoo works in threads of its own. Answers, watches and the news that a session began or ended come into the reactor;
+only ``ZooKeeper.session`` changes at once.
 """
 
 import logging
@@ -119,7 +119,9 @@ class Heard:
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """What each of them comes to. After an error, which is raised once nothing is under way any more, no more are begun."""
+    """
+    What each of them comes to. After an error, which is raised once nothing is under way any more, no more are begun.
+    """
     waiting, results = iter(jobs), []
     while some := [ensureDeferred(job) for job in islice(waiting, AT_ONCE)]:
         for _, outcome in await DeferredList(some, consumeErrors=True):
@@ -134,9 +136,11 @@ class ZooKeeper:
     """
     The small part of ZooKeeper that otter needs. It connects in the background, and again whenever it has to.
 
-    Nothing is asked while there is no session: kazoo would keep the request, and send it in the next one, when it may be wrong.
+    Nothing is asked while there is no session: kazoo would keep the request, and send it in the next one, when it may
+    be wrong.
 
-    :raises kazoo.exceptions.KazooException, TimeoutError: from every method that asks. What was asked may have been done.
+    :raises kazoo.exceptions.KazooException, TimeoutError: from every method that asks. What was asked may have been
+        done.
     :ivar patience: seconds that an answer may take.
     :ivar session: None as long as there is no connection. Set in kazoo's thread, at once.
     """
@@ -157,10 +161,9 @@ class ZooKeeper:
         connect = connection._connect
 
         def connected(*args: Any) -> tuple[float, float]:
-            read_timeout, connect_timeout = connect(
-                *args
-            )  # The first is two thirds of what was granted, in milliseconds.
-            self._heard_of(Session(self.way.kazoo.client_id[0], read_timeout * 1.5 / 1000))
+            read_timeout, connect_timeout = connect(*args)
+            granted = read_timeout * 1.5 / 1000  # It was two thirds of that, in milliseconds.
+            self._heard_of(Session(self.way.kazoo.client_id[0], granted))
             return read_timeout, connect_timeout
 
         connection._connect = connected
@@ -174,14 +177,14 @@ class ZooKeeper:
         self.way.kazoo.start_async()
 
     def stop(self) -> Deferred:
-        """The session ends, and with it all that it holds. Whoever waits for an answer is told that there will be none."""
+        """
+        The session ends, and with it all that it holds. Whoever waits for an answer is told that there will be none.
+        """
         self._stopped, self.session = True, None
         if self._revival is not None and self._revival.active():
             self._revival.cancel()
         ended: Deferred = Deferred()
-        Thread(
-            target=self._end, args=(ended,), daemon=True
-        ).start()  # It blocks, and may do so for as long as a session lasts.
+        Thread(target=self._end, args=(ended,), daemon=True).start()  # It blocks, for as long as a session if need be.
         ended.addTimeout(FAREWELL, self.reactor).addErrback(lambda failure: failure.trap(TimeoutError))
         return ended.addCallback(self._forget_waiting)
 
@@ -190,7 +193,9 @@ class ZooKeeper:
         await self._ask("create", path, b"", ephemeral=ephemeral, makepath=True)
 
     async def exists(self, path: str, watch: Watch | None = None) -> Any:
-        """kazoo's ``ZnodeStat``; None if there is no such node. :param watch: called once, when that is not so any more."""
+        """
+        kazoo's ``ZnodeStat``; None if there is no such node. :param watch: called once, when that is not so any more.
+        """
         return await self._ask("exists", path, watch=watch and Heard(watch))
 
     async def children(self, path: str, watch: Watch | None = None) -> list[str]:
@@ -212,7 +217,10 @@ class ZooKeeper:
                 raise result
 
     async def sync(self, path: str) -> None:
-        """What is read from now on is not older than this. The leader itself answers, and only within a session that lives."""
+        """
+        What is read from now on is not older than this. The leader itself answers, and only within a session that
+        lives.
+        """
         await self._ask("sync", path)
 
     async def _ask(self, name: str, *args: Any, **named: Any) -> Any:

@@ -10,8 +10,8 @@ def divided(members: Collection[str]) -> Mapping[str, frozenset[int]]:
     """
     Member -> its shares, evenly.
 
-    Each share ranks the members in an order of its own and takes the first that has room. So who joins takes his part from all
-    others, who leaves gives it to them, and little else moves.
+    Each share ranks the members in an order of its own and takes the first that has room. So who joins takes his part
+    from all others, who leaves gives it to them, and little else moves.
     """
     room = {member: ceil(SHARES / len(members)) for member in members}
     shares: dict[str, set[int]] = {member: set() for member in members}

@@ -37,8 +37,8 @@ class Listener:
 @define(eq=False)
 class ZooKeeperMarks:
     """
-    A hint is left where the owner of the share watches. He deletes it, and wakes the converger then; so one that comes before
-    it is deleted, and finds it there, is covered by the look that follows.
+    A hint is left where the owner of the share watches. He deletes it, and wakes the converger then; so one that comes
+    before it is deleted, and finds it there, is covered by the look that follows.
 
     :ivar share_of: where a group is worked on.
     """

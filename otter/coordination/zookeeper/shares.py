@@ -23,8 +23,8 @@ LEASE = 3 / 4
 """
 Of the session's time-out: how long a ping that was answered is good for, from when it was sent.
 
-A server tells the leader of its clients' requests every half tick, which is a quarter of the shortest session that a server
-grants by itself. What it had not told when it died does not count for the leader, who ends sessions.
+A server tells the leader of its clients' requests every half tick, which is a quarter of the shortest session that a
+server grants by itself. What it had not told when it died does not count for the leader, who ends sessions.
 """
 
 RETRY = 1.0
@@ -39,7 +39,8 @@ class Tenure:
     """
     What this process has in one session.
 
-    :ivar until: as long as that (the clock's seconds) nobody else can have it; unless ZooKeeper's data are lost, for which there are fences.
+    :ivar until: as long as that (the clock's seconds) nobody else can have it; unless ZooKeeper's data are lost, for
+        which there are fences.
     :ivar numbers: share -> fence.
     """
 
@@ -53,16 +54,18 @@ class ZooKeeperShares:
     """
     Each share that somebody has is an ephemeral node of his session, its claim.
 
-    Note [Claims]: first the claim is made, then a number is got, then we look whether the claim is still ours; only then is the
-    share believed to be ours. Whoever makes the next claim gets his number later, and so a higher one. A share is let go by
-    no longer believing in it first, and deleting the claim then. A request may arrive in a later session than it was meant for,
-    so a claim is deleted only together with the proof that our session, which made it, still lives: the node by which we are a member.
+    Note [Claims]: first the claim is made, then a number is got, then we look whether the claim is still ours; only
+    then is the share believed to be ours. Whoever makes the next claim gets his number later, and so a higher one. A
+    share is let go by no longer believing in it first, and deleting the claim then. A request may arrive in a later
+    session than it was meant for, so a claim is deleted only together with the proof that our session, which made it,
+    still lives: the node by which we are a member.
 
-    Note [Lease]: the server ends the session of a client that it has not heard of for the time-out. News of it comes late, to a
-    process that was frozen it comes after it has gone on. So what we have is believed only for a time that our own clock
-    measures, from when a ping was sent that ZooKeeper's leader answered in the same session.
+    Note [Lease]: the server ends the session of a client that it has not heard of for the time-out. News of it comes
+    late, to a process that was frozen it comes after it has gone on. So what we have is believed only for a time that
+    our own clock measures, from when a ping was sent that ZooKeeper's leader answered in the same session.
 
-    :ivar name: of this process, unlike that of any other, without dots. :ivar number: draws a number that is higher than all that were drawn before.
+    :ivar name: of this process, unlike that of any other, without dots.
+    :ivar number: draws a number that is higher than all that were drawn before.
     :ivar clock: one that nobody can set.
     """
 
@@ -110,9 +113,8 @@ class ZooKeeperShares:
     def stop(self) -> None:
         """From now on it has none. Others can claim them when the session ends."""
         self._tenure = None
-        for call in self._later.values():
-            call.cancel()
-        self._later.clear()
+        for call in list(self._later):
+            self._forget(call)
         if self._settling is not None:
             self._settling.cancel()
 
@@ -174,7 +176,9 @@ class ZooKeeperShares:
         self._settling = None
         if self._tenure is None:
             return
-        if failure is not None:
+        if failure is not None and self.zookeeper.session is None:
+            self._in_doubt = True  # We shall look when there is a session again.
+        elif failure is not None:
             log.emit(LogLevel.warn, "shares-not-settled", error=repr(failure.value))
             self._after(RETRY, self._review)
         elif self._dirty:

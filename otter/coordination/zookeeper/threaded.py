@@ -1,8 +1,9 @@
 """
 kazoo by way of txkazoo 0.0.5, for those who have to use it. (docs/zookeeper.md, "txkazoo".)
 
-It calls what blocks, each call in a thread. Its own threads are those of the reactor, which has none left for anybody else when
-ZooKeeper is silent, and does not end before they do; so these are of a pool of their own, and nobody waits for their end.
+It calls what blocks, each call in a thread. Its own threads are those of the reactor, which has none left for anybody
+else when ZooKeeper is silent, and does not end before they do; so these are of a pool of their own, and nobody waits
+for their end.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,10 @@ from txkazoo import TxKazooClient
 from otter.coordination.zookeeper.client import InReactor
 
 THREADS = 16
-"""More calls wait. If ZooKeeper is silent, they do so until their time is over, and are sent nevertheless when it answers."""
+"""
+More calls wait. If ZooKeeper is silent, they do so until their time is over, and are sent nevertheless when it
+answers.
+"""
 
 
 class Daemon(Thread):
