@@ -34,14 +34,15 @@ class Session:
     heard: float
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Coordinator:
     """
     What outlives processes: which of them are there, and who claims which share.
 
     :ivar timeout: seconds after which the session of a process that is not heard of is over.
     :ivar away: it hears nobody, and answers nobody; when it is back, all sessions begin to count anew.
-    :ivar cut: the names of processes that cannot reach it. :ivar forgot: when all data were lost last (seconds since 1970).
+    :ivar cut: the names of processes that cannot reach it. :ivar hints: share -> groups of which its owner was not yet told.
+    :ivar forgot: when all data were lost last (seconds since 1970).
     """
 
     time: Time
@@ -50,6 +51,7 @@ class Coordinator:
     away: bool = False
     cut: set[str] = field(factory=set)
     forgot: float = -inf
+    hints: dict[int, list[GroupId]] = field(factory=dict)
     sessions: dict[str, Session] = field(factory=dict)
     claims: dict[int, Session] = field(factory=dict)
 
@@ -90,6 +92,13 @@ class Coordinator:
     def claimed_by(self, session: Session) -> set[int]:
         return {share for share, whose in self.claims.items() if whose is session}
 
+    def leave_hint(self, share: int, group_id: GroupId) -> None:
+        waiting = self.hints.setdefault(share, [])
+        waiting.append(group_id)
+        if len(waiting) == 1 and share in self.claims:
+            seat = self.claims[share].seat
+            seat.hear(lambda: seat.take_hints([share]))
+
     def end(self, session: Session | None) -> None:
         if session is not None and self._lives(session):
             del self.sessions[session.seat.name]
@@ -109,10 +118,6 @@ class Coordinator:
         """All data are lost. Whoever believed in a share may do so until its lease is over, while somebody else claims it."""
         self.sessions, self.claims, self.forgot = {}, {}, self.time.now
 
-    def whose(self, share: int) -> "Seat | None":
-        session = self.claims.get(share)
-        return session.seat if session else None
-
     def _lives(self, session: Session) -> bool:
         return self.sessions.get(session.seat.name) is session
 
@@ -125,7 +130,7 @@ class Coordinator:
             session.seat.hear(session.seat.look)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Seat:
     """
     An ``IShares`` and ``ILeader``: one process's, as long as it lives.
@@ -171,9 +176,13 @@ class Seat:
         sent = self.clock.timer.seconds()
         self._ask(lambda: self.coordinator.ping(self)).addCallbacks(self._pinged, lambda _: None, [sent])
 
+    def stop(self) -> None:
+        """From now on it has none. Others can claim them when the session ends."""
+        self._left = True
+
     def leave(self) -> None:
         """Cleanly: others may have its shares at once."""
-        self._left = True
+        self.stop()
         session = self._session
         self._ask(lambda: self.coordinator.end(session)).addErrback(lambda _: None)
 
@@ -194,11 +203,12 @@ class Seat:
         if self.fence(share) is not None:
             self.wake(group_id)
         else:
-            self._ask(lambda: self._pass_on(share, group_id)).addErrback(lambda _: None)
+            self._ask(lambda: self.coordinator.leave_hint(share, group_id)).addErrback(lambda _: None)
 
-    def _pass_on(self, share: int, group_id: GroupId) -> None:
-        if (seat := self.coordinator.whose(share)) is not None:
-            seat.hear(lambda: seat.wake(group_id))
+    def take_hints(self, shares: Collection[int]) -> None:
+        for share in shares if self.believes else ():
+            for group_id in self.coordinator.hints.pop(share, ()) if share in self._numbers else ():
+                self.wake(group_id)
 
     def _pinged(self, session: Session, sent: float) -> None:
         if session is not self._session:
@@ -238,6 +248,7 @@ class Seat:
     def _tell(self, shares: Collection[int]) -> None:
         for taken in self._listeners if shares and self.believes else ():
             taken(shares)
+        self.take_hints(shares)
 
     def _ask(self, request: Callable[[], Any]) -> Deferred:
         """Its answer, or ``NoAnswer``. A process that is stopped at this moment has not sent it yet."""

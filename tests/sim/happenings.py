@@ -506,8 +506,7 @@ class Hands:
             case "restart" if place.process is not None:
                 simulation.stop(place)
             case "freeze" if place.process is not None:
-                place.process.clock.freeze(amount)
-                self.blind_until = max(self.blind_until, simulation.time.now + amount)
+                simulation.freeze(place.process.clock, amount)
             case "clock":
                 place.set_clock(amount)
 
@@ -523,7 +522,6 @@ class Hands:
         simulation = self.simulation
         simulation.freezes_at, simulation.freezes_for = simulation.effects + after, seconds
         self.for_a_while(seconds, lambda: setattr(simulation, "freezes_at", None))
-        self.blind_until = max(self.blind_until, simulation.time.now + 2 * seconds)
 
     def session(self, which: int, seconds: float) -> None:
         """A process cannot reach the coordinator: if that lasts, its session is over."""
@@ -575,7 +573,7 @@ class Hands:
     def held_since(self, tenant: str) -> float:
         """Since when the process knows that the tenant is held (seconds since 1970); ``inf`` if it is not."""
         since = min(self.held.get(tenant, inf), self.held.get("", inf))
-        return max(since, self.blind_until)
+        return max(since, self.blind_until, self.simulation.frozen_until)
 
 
 def nth(some: Sequence, number: int) -> Any:

@@ -122,7 +122,7 @@ class Simulation:
     :ivar places: one, unless ``Plan.others`` says that there are more.
     :ivar coordinator: divides the work among processes; asked by nobody if there is but one place.
     :ivar dies_at: the effect that its process does not outlive; None if it does outlive all. :ivar freezes_at: likewise, the
-        effect at which its process is stopped, for ``freezes_for`` seconds.
+        effect at which its process is stopped, for ``freezes_for`` seconds. :ivar frozen_until: when it went on, or will (seconds since 1970).
     :ivar hints: what becomes of hints at this moment.
     :ivar hinted: how many there have been. :ivar lost_hint: the one that gets lost whatever becomes of others; None for none.
     :ivar had: the engines that processes had.
@@ -135,6 +135,7 @@ class Simulation:
     dies_at: int | None = None
     freezes_at: int | None = None
     freezes_for: float = 0.0
+    frozen_until: float = 0.0
     hints: str = ""
     hinted: int = 0
     lost_hint: int | None = None
@@ -238,6 +239,12 @@ class Simulation:
         process.stop()
         self.time.later(10.0, lambda: self._end(place, process))
 
+    def freeze(self, clock: ProcessClock, seconds: float) -> None:
+        """As by SIGSTOP, and SIGCONT some time later."""
+        self.trace.add(self.time.now, f"a process is stopped for {seconds:g} s")
+        clock.freeze(seconds)
+        self.frozen_until = max(self.frozen_until, self.time.now + seconds)
+
     def _end(self, place: Place, process: Process) -> None:
         process.clock.die()
         for listener in self.on_death:
@@ -259,7 +266,7 @@ class Simulation:
             listener(what)
         if self.freezes_at is not None and self.effects >= self.freezes_at:
             self.freezes_at = None
-            clock.freeze(self.freezes_for)
+            self.freeze(clock, self.freezes_for)
         if self.dies_at is not None and self.effects >= self.dies_at:
             self.dies_at = None
             self.die(place)

@@ -24,7 +24,7 @@ class Event:
         self.happen = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Time:
     """:ivar now: seconds since 1970."""
 
