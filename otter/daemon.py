@@ -46,9 +46,7 @@ from otter.convergence.scope import Always, IScope, PerRequest
 from otter.coordination.interface import Coordination, IMarks
 from otter.coordination.local import LocalMarks, LocalShares
 from otter.domain.access import Roles
-from otter.domain.group import GroupId
 from otter.domain.limits import Limits
-from otter.domain.shares import share_of
 from otter.domain.webhook import ServiceKeys
 from otter.operations.callers import Callers
 from otter.operations.groups import Groups
@@ -70,6 +68,7 @@ from otter.services.holds import Holds
 from otter.services.ownership import Ownership
 from otter.services.scheduler import Scheduler
 from otter.services.selfheal import SelfHeal
+from otter.services.splits import Splits, Splitter, Unsplit
 from otter.services.turns import Turns
 from otter.store.cassandra.client import CannotConnect, Place
 from otter.store.cassandra.opening import open_cassandra
@@ -189,12 +188,14 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     client, _ = make_client(reactor)
     outside = Outside(steadied(reactor), reactor, client)
     holds = Holds(store, reactor, config.hold)
-    cloud = make_cloud(config, password, holds, outside)
-    coordination = make_coordination(config.coordination, store, outside)
-    ownership = Ownership(coordination.shares)
+    splits = make_splits(config.coordination, store, outside)
+    cloud = make_cloud(config, password, holds, outside, splits.most)
+    coordination = make_coordination(config.coordination, store, splits, outside)
+    ownership = Ownership(coordination.shares, splits)
     operations, services = furnish(config, store, cloud, keys, coordination.marks, ownership, holds, outside)
     health = Health(store, holds, config.engine.value, len(config.worker_tenants), coordination)
-    for service in (*coordination.services, *services, health):
+    splitting = services_of(splits, config.coordination, coordination)
+    for service in (*splitting, *coordination.services, *services, health):
         service.setServiceParent(otter)
 
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination, holds.covers)
@@ -298,7 +299,10 @@ def make_pass(
     return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope, ownership.fence)
 
 
-def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) -> Cloud:
+def make_cloud(
+    config: Config, password: str, holds: Holds, outside: Outside, parts: Callable[[str], int] = lambda tenant: 1
+) -> Cloud:
+    """:param parts: see ``Throttle``."""
     clock, timer = outside.clock, outside.timer
     http = Http(outside.client, clock, config.cloud.timeout)
     account = account_of(config, password)
@@ -312,7 +316,7 @@ def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) ->
         "rackconnect": limits_of(traffic.rackconnect),
     }
     catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
-    throttle, doors = Throttle(timer, limits), Doors(timer)
+    throttle, doors = Throttle(timer, limits, parts), Doors(timer)
     ways = (timer.seconds, outside.random.random, holds.covers)
     return Cloud(http, identity, throttle, doors, clock, config.region, catalog, *ways)
 
@@ -354,7 +358,19 @@ def open_store(config: StoreConfig, reactor: Any) -> tuple[IStore, Sequence[str]
             return open_cassandra(reactor, place_of(config), config.consistency.value)
 
 
-def make_coordination(config: CoordinationConfig, store: IStore, outside: Outside) -> Coordination:
+def make_splits(config: CoordinationConfig, store: IStore, outside: Outside) -> Splits | Unsplit:
+    return Unsplit() if config.backend is CoordinationBackend.LOCAL else Splits(store, outside.clock, outside.timer)
+
+
+def services_of(splits: Splits | Unsplit, config: CoordinationConfig, coordination: Coordination) -> Sequence[IService]:
+    if isinstance(splits, Unsplit):
+        return ()
+    return splits, Splitter(splits.store, splits, lambda: coordination.leader.leads, config.split_groups)
+
+
+def make_coordination(
+    config: CoordinationConfig, store: IStore, splits: Splits | Unsplit, outside: Outside
+) -> Coordination:
     """Who works on what. :raises ConfigError: the client of ZooKeeper is not installed."""
     if config.backend is CoordinationBackend.LOCAL:
         shares = LocalShares(store.epoch)
@@ -368,11 +384,7 @@ def make_coordination(config: CoordinationConfig, store: IStore, outside: Outsid
     except ImportError as error:
         extra = "zookeeper" if config.client is ZooKeeperClient.KAZOO else "txkazoo"
         raise ConfigError(f"coordination.client: {error}; install otter[{extra}]") from None
-    return opening.coordinate(outside.timer, way, place, outside.new_id(), store.next_epoch, where_worked_on)
-
-
-def where_worked_on(group_id: GroupId) -> int:
-    return share_of(group_id.tenant)
+    return opening.coordinate(outside.timer, way, place, outside.new_id(), store.next_epoch, splits.share_of)
 
 
 def numbers_of(store: IStore, coordination: Coordination) -> Callable[[], Mapping[str, int]]:

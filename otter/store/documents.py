@@ -14,6 +14,7 @@ from otter.domain.jobs import Job, Jobs, Kind
 from otter.domain.launch import DEFAULT_KIND, Launch, launch_of
 from otter.domain.policy import Policy, policy_of
 from otter.domain.roster import Create, Member, Place, Roster
+from otter.domain.shares import Parts, Split
 
 
 def dump_state(state: GroupState) -> str:
@@ -138,3 +139,12 @@ def policy_from(policy_id: str, document: str, due: float | None) -> Policy:
 @lru_cache(maxsize=256)
 def policy_without_due(policy_id: str, document: str) -> Policy:
     return policy_of(policy_id, json.loads(document))
+
+
+def dump_split(split: Split) -> str:
+    return json.dumps(asdict(split), sort_keys=True)
+
+
+def load_split(text: str) -> Split:
+    document = json.loads(text)
+    return Split(**{**document, "before": Parts(**document["before"])})

@@ -1,6 +1,6 @@
 """What every store promises; ``tests/contracts/store.py`` holds it to it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
@@ -8,6 +8,7 @@ from otter.domain.group import Group, GroupId, Summary
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
+from otter.domain.shares import Split
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 
@@ -103,6 +104,15 @@ class IStore(Protocol):
 
     async def held(self) -> Hold:
         """What is held, by whomever: operators change it from outside of this process too."""
+
+    async def splits(self) -> Mapping[str, Split]:
+        """Of all tenants whose groups are split, or were once. See Note [Splits] in ``domain.shares``."""
+
+    async def replace_split(self, tenant: str, old: Split | None, new: Split) -> bool:
+        """Whether ``new`` is stored now: only in place of ``old``, None for none."""
+
+    async def crowds(self, least: int) -> Mapping[str, int]:
+        """How many groups each tenant has that has at least so many, those that are being deleted included."""
 
     async def counts(self) -> Counts:
         """What is stored, groups that are being deleted included."""

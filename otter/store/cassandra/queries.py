@@ -85,6 +85,12 @@ HOLD = "INSERT INTO {keyspace}.holds (name, everything, tenant) VALUES ('all', :
 RELEASE = "DELETE FROM {keyspace}.holds WHERE name = 'all' AND everything = :everything AND tenant = :tenant"
 HELD = "SELECT everything, tenant FROM {keyspace}.holds WHERE name = 'all'"
 
+SPLITS = "SELECT tenant, document FROM {keyspace}.splits WHERE name = 'all'"
+FIRST_SPLIT = "INSERT INTO {keyspace}.splits (name, tenant, document) VALUES ('all', :tenant, :document) IF NOT EXISTS"
+NEXT_SPLIT = (
+    "UPDATE {keyspace}.splits SET document = :document WHERE name = 'all' AND tenant = :tenant IF document = :old"
+)
+
 EPOCH = "SELECT epoch FROM {keyspace}.epochs WHERE name = 'otter'"
 FIRST_EPOCH = "INSERT INTO {keyspace}.epochs (name, epoch) VALUES ('otter', 1) IF NOT EXISTS"
 NEXT_EPOCH = "UPDATE {keyspace}.epochs SET epoch = :new WHERE name = 'otter' IF epoch = :epoch"

@@ -1,6 +1,7 @@
 """``IStore`` on Apache Cassandra. (docs/cassandra.md.)"""
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import ceil
@@ -26,7 +27,7 @@ from otter.domain.group import Group, GroupId, Status, Summary
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
-from otter.domain.shares import SHARES, number_of, share_of
+from otter.domain.shares import SHARES, Split, number_of, share_of
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 from otter.store.cassandra import queries
@@ -50,6 +51,7 @@ from otter.store.cassandra.partition import (
     webhook_in,
     webhook_row,
 )
+from otter.store.documents import dump_split, load_split
 from otter.store.interface import Change, Execution, Mine, WebhookChange
 
 PARTS = 16
@@ -208,6 +210,19 @@ class CassandraStore:
         rows = await self.client.execute(queries.HELD, {})
         tenants = frozenset(row["tenant"] for row in rows if not row["everything"])
         return Hold(any(row["everything"] for row in rows), tenants)
+
+    async def splits(self) -> Mapping[str, Split]:
+        return {row["tenant"]: load_split(row["document"]) for row in await self.client.execute(queries.SPLITS, {})}
+
+    async def replace_split(self, tenant: str, old: Split | None, new: Split) -> bool:
+        args = {"tenant": tenant, "document": dump_split(new)}
+        first = Statement(queries.FIRST_SPLIT, args)
+        change = first if old is None else Statement(queries.NEXT_SPLIT, {**args, "old": dump_split(old)})
+        return (await self._changed([change]))["[applied]"]
+
+    async def crowds(self, least: int) -> Mapping[str, int]:
+        sizes = Counter(row["tenant"] for row in await self._of_shares(queries.SHARE))
+        return {tenant: size for tenant, size in sizes.items() if size >= least}
 
     async def counts(self) -> Counts:
         ids = [GroupId(row["tenant"], row["grp"]) for row in await self._of_shares(queries.SHARE)]

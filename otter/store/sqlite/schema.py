@@ -47,6 +47,7 @@ MIGRATIONS = (
     INSERT INTO holds SELECT 1, '' FROM pragma_application_id WHERE application_id = 1752132708;
     PRAGMA application_id = 0;
     """,
+    "CREATE TABLE splits (tenant TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;",
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 

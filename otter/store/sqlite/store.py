@@ -1,7 +1,7 @@
 """``IStore`` on SQLite."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -21,15 +21,17 @@ from otter.domain.group import Group, GroupId, Status, Summary
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
-from otter.domain.shares import SHARES, share_of
+from otter.domain.shares import SHARES, Split, share_of
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import (
     config_from,
     dump_roster,
+    dump_split,
     dump_state,
     launch_from,
     load_members,
+    load_split,
     load_state,
     policy_from,
     roster_from,
@@ -159,6 +161,24 @@ class SQLiteStore:
 
     async def held(self) -> Hold:
         return holds.held(self.database.read)
+
+    async def splits(self) -> Mapping[str, Split]:
+        rows = self.database.read("SELECT tenant, document FROM splits")
+        return {tenant: load_split(document) for tenant, document in rows}
+
+    async def replace_split(self, tenant: str, old: Split | None, new: Split) -> bool:
+        def replace(execute: Execute) -> bool:
+            row = (dump_split(new), tenant)
+            if old is None:
+                return execute("INSERT OR IGNORE INTO splits (document, tenant) VALUES (?, ?)", row).rowcount == 1
+            sql = "UPDATE splits SET document = ? WHERE tenant = ? AND document = ?"
+            return execute(sql, (*row, dump_split(old))).rowcount == 1
+
+        return await self.database.write(replace)
+
+    async def crowds(self, least: int) -> Mapping[str, int]:
+        sql = "SELECT tenant, COUNT(*) AS size FROM groups GROUP BY tenant HAVING size >= ?"
+        return dict(self.database.read(sql, (least,)))
 
     async def counts(self) -> Counts:
         [numbers] = self.database.read(
