@@ -45,12 +45,12 @@ class Case:
 
 
 CASES = (
-    Case(tenants=10, groups=100, servers=1, processes=1),
-    Case(tenants=10, groups=400, servers=1, processes=1),
-    Case(tenants=40, groups=400, servers=1, processes=1),
-    Case(tenants=10, groups=400, servers=5, processes=1),
-    Case(tenants=10, groups=400, servers=1, processes=2),
-    Case(tenants=10, groups=400, servers=1, processes=3),
+    Case(tenants=10, groups=50, servers=1, processes=1),
+    Case(tenants=10, groups=200, servers=1, processes=1),
+    Case(tenants=40, groups=200, servers=1, processes=1),
+    Case(tenants=10, groups=200, servers=5, processes=1),
+    Case(tenants=10, groups=200, servers=1, processes=2),
+    Case(tenants=10, groups=200, servers=1, processes=3),
 )
 
 

@@ -110,8 +110,8 @@ class Trial:
         time.sleep(max(0.0, end - time.monotonic()))
         self.crowd.end()
         say("the load is over")
-        self.settle()
         self.timetable.end()
+        self.settle()
         self.judge()
 
     def settle(self) -> None:

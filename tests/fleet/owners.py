@@ -20,9 +20,9 @@ from tests.rig.mimic import Cloud
 from tests.rig.otter import OwnedGroup
 from tests.rig.processes import send
 
-PATIENCE = 5.0
+PATIENCE = 8.0
 """Seconds for one answer: a process that is paused gives none."""
-ANSWERED_WITHIN = 90.0
+ANSWERED_WITHIN = 120.0
 """Seconds in which whoever repeats a request gets an answer."""
 MOST, SET_TO = 4, 3
 """Servers that an owner asks for, beside those of schedules."""
@@ -40,7 +40,7 @@ class Owner:
     :ivar settable: it has a policy that sets the size; then nobody but its owner may change that.
     :ivar size: what the owner's requests come to. :ivar asked: of servers that its requests called for, the first ones included.
     :ivar evicted: servers taken out of the group, to be replaced. :ivar deleted: servers deleted behind otter's back.
-    :ivar lock: whoever asks has it. :ivar keys: of executions that were answered, with what they were asked of.
+    :ivar lock: whoever asks has it.
     """
 
     group: OwnedGroup

@@ -42,7 +42,7 @@ class Timetable:
         documents = [[due_once(weight, random.uniform(earliest, until)) for weight in WEIGHTS] for _ in self.once]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self.add, self.once, documents))
-        away_from_the_minute()
+        wait_for_second(1, 35)
         self.began = {owner.group.id: time.time() for owner in self.minutely}
         every_minute = scheduled("minutely", 1, {"cron": "* * * * *"})
         self._crons = [self.client.add_policy(owner.group.url, **every_minute) for owner in self.minutely]
@@ -51,8 +51,8 @@ class Timetable:
         self.client.ask("POST", f"{owner.group.url}/policies", list(map(policy_document, documents)))
 
     def end(self) -> None:
-        """Nothing comes any more. What came late has come: this is called when all is at rest."""
-        away_from_the_minute()
+        """Nothing comes any more. What was due before has come, for on a busy machine that may take half a minute."""
+        wait_for_second(35, 50)
         for url in self._crons:
             self.client.ask("DELETE", url)
         self.ended = time.time()
@@ -79,9 +79,9 @@ class Timetable:
         return f"Group {owner.group.id} has desiredCapacity {desired}, not {wanted}: {account}."
 
 
-def away_from_the_minute() -> None:
-    """A second or more from any full minute, so that it is certain which of them count."""
-    while not 2 <= time.time() % 60 <= 50:
+def wait_for_second(earliest: int, latest: int) -> None:
+    """Of whichever minute: far enough from a full one, so that it is certain which of them count."""
+    while not earliest <= time.time() % 60 <= latest:
         time.sleep(0.5)
 
 
