@@ -7,16 +7,18 @@ DATA ?= .run
 STORE ?= sqlite
 CONFIG ?=
 NODES ?= 1
+PROCESSES ?=
+MINUTES ?= 5
 BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
-export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON
+export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON NODES PROCESSES
 .DEFAULT_GOAL := help
-.PHONY: help setup run cloud serve demo test test-cluster lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
+.PHONY: help setup run run-cluster cloud serve demo test test-cluster test-fleet frozen lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 - /p' $(MAKEFILE_LIST) | awk -F ' - ' '{ printf "make %-14s %s\n", $$1, $$2 }'
-	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) STORE=$(STORE) CONFIG=$(CONFIG) NODES=$(NODES); OTTER_* is passed through."
+	@echo "Settings: PORT=$(PORT) CLOUD_PORT=$(CLOUD_PORT) DATA=$(DATA) STORE=$(STORE) CONFIG=$(CONFIG) NODES=$(NODES) MINUTES=$(MINUTES); OTTER_* is passed through."
 
 setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .venv-cloud
 
@@ -36,13 +38,16 @@ setup: .venv/done .venv-cloud/done ## install what is needed into .venv and .ven
 run: setup ## otter and a simulated cloud together, ready to be used; Ctrl-C stops both
 	@exec $(BIN)/python scripts/run.py
 
+run-cluster: setup ## PROCESSES=3 otters on one port, on real Cassandra and ZooKeeper, with a simulated cloud; Ctrl-C stops all
+	@exec $(BIN)/python -m scripts.run_cluster
+
 cloud: setup ## the simulated cloud alone (Mimic), in the foreground
 	@exec scripts/cloud
 
 serve: setup ## otter alone, in the foreground: JSON log lines on standard output
 	@exec scripts/serve
 
-demo: setup ## a story in nine steps against otter and a simulated cloud of its own, told as it happens
+demo: setup ## a story in nine steps against otter and a simulated cloud of its own, told as it happens; PROCESSES=3 for many
 	@exec $(BIN)/python scripts/demo.py
 
 test: setup ## everything that can be tested on this machine; with Java 17 and Maven, on a real Cassandra, too
@@ -50,6 +55,12 @@ test: setup ## everything that can be tested on this machine; with Java 17 and M
 
 test-cluster: setup ## otter on three real nodes of Cassandra that are killed, paused and restarted; CLUSTER="--minutes 20" and so on
 	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
+
+test-fleet: setup ## otters, Cassandra and ZooKeeper, three of each, are killed, paused and restarted for MINUTES=5; FLEET="--seed 7" and so on
+	@exec $(BIN)/python -m tests.fleet --minutes $(MINUTES) $(FLEET)
+
+frozen: setup ## stop an otter at each kind of request to the cloud, while another takes over; FROZEN="--every" or "--brief"
+	@exec $(BIN)/python -m tests.fleet.frozen $(FROZEN)
 
 lint: setup ## style (ruff) and types (mypy)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

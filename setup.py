@@ -33,6 +33,7 @@ setup(
         "test": [
             "cassandra-driver>=3.30",
             "hypothesis>=6.170",
+            "kazoo>=2.11",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
             "openapi-spec-validator>=0.9",
@@ -40,7 +41,10 @@ setup(
             "pytest-xdist>=3.8",
             "ruff>=0.17",
             "tox>=4.67",
+            "txkazoo==0.0.5",
         ],
+        "txkazoo": ["kazoo>=2.11", "txkazoo==0.0.5"],
+        "zookeeper": ["kazoo>=2.11"],
     },
     entry_points={"console_scripts": ["otter-store = otter.__main__:store", "otter-schema = otter.__main__:schema"]},
 )

@@ -5,13 +5,28 @@ import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import cassandra, creates, memory, passes, planning, reaction, rest, scale_out, schedules, webhooks
+from benchmarks import (
+    cassandra,
+    creates,
+    growth,
+    hints,
+    memory,
+    passes,
+    planning,
+    reaction,
+    rest,
+    scale_out,
+    schedules,
+    webhooks,
+)
 from benchmarks.figures import Figure, table
 
 MEASURES = {
     "webhooks": webhooks.measure,
     "rest": rest.measure,
     "reaction": reaction.measure,
+    "hints": hints.measure,
+    "growth": growth.measure,
     "planning": planning.measure,
     "scale_out": scale_out.measure,
     "creates": creates.measure,

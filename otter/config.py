@@ -32,7 +32,7 @@ SUCCESSORS = {
     "terminator": None,
     "regionOverrides": None,
     "cassandra": "store",
-    "zookeeper": None,
+    "zookeeper": "coordination",
     "non-convergence-tenants": "worker_tenants",
     "convergence-tenants": None,
     "worker": None,
@@ -94,6 +94,20 @@ class Consistency(Enum):
 
     LOCAL_QUORUM = "LOCAL_QUORUM"
     QUORUM = "QUORUM"
+
+
+class CoordinationBackend(Enum):
+    """Who works on what: one process on everything, or several that agree on it by ZooKeeper."""
+
+    LOCAL = "local"
+    ZOOKEEPER = "zookeeper"
+
+
+class ZooKeeperClient(Enum):
+    """What speaks to ZooKeeper."""
+
+    KAZOO = "kazoo"
+    TXKAZOO = "txkazoo"
 
 
 class IdentityStrategy(Enum):
@@ -262,6 +276,25 @@ class StoreConfig:
 
 
 @frozen
+class CoordinationConfig:
+    """
+    All but ``backend`` and ``split_groups`` is about ZooKeeper.
+
+    :ivar hosts: addresses of its servers, with ports if those are not 2181.
+    :ivar root: the node below which otter's own are.
+    :ivar session: seconds without a word from a process after which others take over its work.
+    :ivar split_groups: a tenant with more groups is worked on by several processes.
+    """
+
+    backend: CoordinationBackend = CoordinationBackend.LOCAL
+    hosts: Names = ()
+    root: str = "/otter"
+    session: float = field(default=10.0, validator=positive)
+    client: ZooKeeperClient = ZooKeeperClient.KAZOO
+    split_groups: int = field(default=1000, validator=positive)
+
+
+@frozen
 class SecretsConfig:
     """:ivar key_file: what capability URLs are derived from; made at the first start."""
 
@@ -285,9 +318,10 @@ class LimitsConfig:
 
 @frozen
 class HttpConfig:
-    """:ivar max_body: bytes."""
+    """:ivar max_body: bytes. :ivar share_port: other processes may listen where this one listens."""
 
     max_body: int = field(default=1024 * 1024, validator=positive)
+    share_port: bool = False
 
 
 @frozen
@@ -331,6 +365,7 @@ class Config:
     selfheal: SelfHealConfig = SelfHealConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     store: StoreConfig = StoreConfig()
+    coordination: CoordinationConfig = CoordinationConfig()
     secrets: SecretsConfig = SecretsConfig()
     limits: LimitsConfig = LimitsConfig()
     http: HttpConfig = HttpConfig()
@@ -352,6 +387,8 @@ def load_config(paths: Sequence[str], environ: Mapping[str, str]) -> Config:
     refuse_unusable_store(config.store)
     if config.feeds.url and not config.feeds.tenant_id:
         raise ConfigError("feeds.tenant_id: missing; it goes with feeds.url")
+    refuse_unusable_coordination(config.coordination)
+    refuse_unshareable_port(config)
     return config
 
 
@@ -461,6 +498,11 @@ def refuse_hasty_resolving(config: Config) -> None:
         )
 
 
+def refuse_unshareable_port(config: Config) -> None:
+    if config.http.share_port and not config.listen.startswith("tcp:"):
+        raise ConfigError(f"http.share_port: only what listens at tcp:... can share it, not {config.listen!r}")
+
+
 def refuse_unusable_store(store: StoreConfig) -> None:
     """What cannot be right, whatever the cluster says."""
     if store.backend is StoreBackend.CASSANDRA and not store.hosts:
@@ -469,6 +511,16 @@ def refuse_unusable_store(store: StoreConfig) -> None:
         raise ConfigError(f"store.keyspace: must be small letters, digits and _, not {store.keyspace!r}")
     if bool(store.username) != bool(store.password_file):
         raise ConfigError("store.username: goes with store.password_file")
+
+
+def refuse_unusable_coordination(coordination: CoordinationConfig) -> None:
+    if coordination.backend is CoordinationBackend.ZOOKEEPER and not coordination.hosts:
+        raise ConfigError("coordination.hosts: missing; ZooKeeper needs the address of one server or more")
+    for host in coordination.hosts:
+        if not re.fullmatch(r"([^\s,/:\[\]]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?", host):
+            raise ConfigError(f"coordination.hosts: each must be an address, or address:port, not {host!r}")
+    if not re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+", coordination.root):
+        raise ConfigError(f"coordination.root: must be the path of a node, such as /otter, not {coordination.root!r}")
 
 
 def read(kind: Any, document: Any, where: str) -> Any:

@@ -29,11 +29,14 @@ from otter.config import (
     AuthMode,
     Config,
     ConfigError,
+    CoordinationBackend,
+    CoordinationConfig,
     EngineName,
     IdentityStrategy,
     StoreBackend,
     StoreConfig,
     TrafficConfig,
+    ZooKeeperClient,
     load_config,
     password_of,
     service_keys,
@@ -41,8 +44,8 @@ from otter.config import (
 from otter.convergence.iterate import Pass, Rules
 from otter.convergence.pace import Pace
 from otter.convergence.scope import Always, IScope, PerRequest
-from otter.coordination.interface import IMarks
-from otter.coordination.local import LocalMarks
+from otter.coordination.interface import Coordination, IMarks
+from otter.coordination.local import LocalMarks, LocalShares
 from otter.domain.access import Roles
 from otter.domain.limits import Limits
 from otter.domain.webhook import ServiceKeys
@@ -57,14 +60,17 @@ from otter.planning.world import Timeouts
 from otter.rest.admin import make_admin
 from otter.rest.app import Operations, make_root
 from otter.rest.documents import Documents
+from otter.rest.ports import Sharing
 from otter.rest.site import ApiSite
 from otter.services.by_tenant import ByTenant, RunPass
 from otter.services.converger import Converger
 from otter.services.courier import Courier
 from otter.services.health import Health
 from otter.services.holds import Holds
+from otter.services.ownership import Ownership
 from otter.services.scheduler import Scheduler
 from otter.services.selfheal import SelfHeal
+from otter.services.splits import Splits, Splitter, Unsplit
 from otter.services.turns import Turns
 from otter.store.cassandra.client import CannotConnect, Place
 from otter.store.cassandra.opening import open_cassandra
@@ -184,20 +190,26 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
     client, _ = make_client(reactor)
     outside = Outside(steadied(reactor), reactor, client)
     holds = Holds(store, reactor, config.hold)
-    cloud = make_cloud(config, password, holds, outside)
-    operations, services = furnish(config, store, cloud, keys, LocalMarks(), holds, outside)
-    health = Health(store, holds, config.engine.value, len(config.worker_tenants))
-    couriers = make_couriers(config, store, cloud.http, password, outside)
-    for service in (*services, *couriers, health):
+    splits = make_splits(config.coordination, store, outside)
+    cloud = make_cloud(config, password, holds, outside, splits.most)
+    coordination = make_coordination(config.coordination, store, splits, outside)
+    ownership = Ownership(coordination.shares, splits)
+    operations, services = furnish(config, store, cloud, keys, coordination.marks, ownership, holds, outside)
+    health = Health(store, holds, config.engine.value, len(config.worker_tenants), coordination)
+    splitting = services_of(splits, config.coordination, coordination)
+    couriers = make_couriers(config, store, ownership, cloud.http, password, outside)
+    for service in (*splitting, *coordination.services, *services, *couriers, health):
         service.setServiceParent(otter)
 
     documents = Documents(config.url_root.rstrip("/"), config.limits.pagination, holds.covers)
     callers = make_callers(config, cloud.http, password, outside.clock)
     site = ApiSite(make_root(operations, documents, limits, health.document, callers), config.http.max_body)
-    Listener(serverFromString(reactor, config.listen), site, config.listen).setServiceParent(otter)
+    place = Sharing(reactor) if config.http.share_port else reactor
+    Listener(serverFromString(place, config.listen), site, config.listen).setServiceParent(otter)
     if config.admin:
         admin = ApiSite(
-            make_admin(Tenants(store, outside.clock), health.document, numbers_of(store)), config.http.max_body
+            make_admin(Tenants(store, outside.clock), health.document, numbers_of(store, coordination)),
+            config.http.max_body,
         )
         Listener(serverFromString(reactor, config.admin), admin, config.admin).setServiceParent(otter)
     where = config.store.path if config.store.backend is StoreBackend.SQLITE else config.store.keyspace
@@ -208,11 +220,18 @@ def make_service(config: Config, password: str, reactor: Any) -> MultiService:
 
 
 def furnish(
-    config: Config, store: IStore, cloud: Cloud, keys: ServiceKeys, marks: IMarks, holds: Holds, outside: Outside
+    config: Config,
+    store: IStore,
+    cloud: Cloud,
+    keys: ServiceKeys,
+    marks: IMarks,
+    ownership: Ownership,
+    holds: Holds,
+    outside: Outside,
 ) -> tuple[Operations, list[IService]]:
     """What can be asked for, and the services that make it come true, in the order in which they are to be started."""
     clock, limits, new_id = outside.clock, limits_in(config), outside.new_id
-    engine, *healing = make_engine(config, cloud, store, marks, holds, outside)
+    engine, *healing = make_engine(config, cloud, store, marks, ownership, holds, outside)
     policies = Policies(store, engine, clock, limits, new_id, config.scheduler.latest, bool(config.feeds.url))
     operations = Operations(
         Groups(store, engine, clock, limits, new_id, Launches(cloud, outside.timer)),
@@ -220,25 +239,31 @@ def furnish(
         Webhooks(store, keys, limits, new_id),
         Servers(store, engine, cloud, outside.timer),
     )
-    scheduler = Scheduler(store, policies.fire, clock, config.scheduler.interval)
+    scheduler = Scheduler(store, ownership.owns, policies.fire, clock, config.scheduler.interval)
     return operations, [holds, engine, *healing, scheduler]
 
 
 def make_engine(
-    config: Config, cloud: Cloud, store: IStore, marks: IMarks, holds: Holds, outside: Outside
+    config: Config,
+    cloud: Cloud,
+    store: IStore,
+    marks: IMarks,
+    ownership: Ownership,
+    holds: Holds,
+    outside: Outside,
 ) -> tuple[Converger, *tuple[SelfHeal, ...]]:
     """The engine that is configured, and what heals if it does: the only place that knows which. (docs/engines.md.)"""
     on_the_worker = frozenset(config.worker_tenants)
-    usual = make_pass(config, cloud, store, scope_of(config.engine, store), outside)
+    usual = make_pass(config, cloud, store, scope_of(config.engine, store), ownership, outside)
     run_pass: RunPass = usual
     if on_the_worker:
         run_pass = ByTenant(usual, evolve(usual, scope=scope_of(EngineName.WORKER, store)), on_the_worker)
     turns = Turns(config.converger.passes_at_once, config.converger.passes_at_once_per_tenant)
     interval, grace = config.converger.interval, config.converger.stop_grace
-    engine = Converger(marks, store, run_pass, outside.timer, interval, turns, grace, holds.covers)
+    engine = Converger(marks, ownership, store, run_pass, outside.timer, interval, turns, grace, holds.covers)
     if config.engine is not EngineName.CONVERGENCE:
         return (engine,)
-    return engine, SelfHeal(store, marks, outside.timer, config.selfheal.interval, on_the_worker)
+    return engine, SelfHeal(store, marks, ownership, outside.timer, config.selfheal.interval, on_the_worker)
 
 
 def scope_of(engine: EngineName, store: IStore) -> IScope:
@@ -251,7 +276,9 @@ def scope_of(engine: EngineName, store: IStore) -> IScope:
             return JobsOnly(store.epoch)
 
 
-def make_pass(config: Config, cloud: Cloud, store: IStore, scope: IScope, outside: Outside) -> Pass:
+def make_pass(
+    config: Config, cloud: Cloud, store: IStore, scope: IScope, ownership: Ownership, outside: Outside
+) -> Pass:
     rules = Rules(
         timeouts=Timeouts(
             build=config.converger.build_timeout,
@@ -272,10 +299,14 @@ def make_pass(config: Config, cloud: Cloud, store: IStore, scope: IScope, outsid
     )
     timer = outside.timer
     ways = (timer.seconds, outside.random, outside.new_id)
-    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope, bool(config.feeds.url))
+    tells = bool(config.feeds.url)
+    return Pass(store, cloud, timer, store.epoch, rules, pace, *ways, scope, ownership.fence, tells)
 
 
-def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) -> Cloud:
+def make_cloud(
+    config: Config, password: str, holds: Holds, outside: Outside, parts: Callable[[str], int] = lambda tenant: 1
+) -> Cloud:
+    """:param parts: see ``Throttle``."""
     clock, timer = outside.clock, outside.timer
     http = Http(outside.client, clock, config.cloud.timeout)
     account = account_of(config, password)
@@ -289,19 +320,21 @@ def make_cloud(config: Config, password: str, holds: Holds, outside: Outside) ->
         "rackconnect": limits_of(traffic.rackconnect),
     }
     catalog = {"nova": names.nova, "clb": names.clb, "rackconnect": names.rackconnect}
-    throttle, doors = Throttle(timer, limits), Doors(timer)
+    throttle, doors = Throttle(timer, limits, parts), Doors(timer)
     ways = (timer.seconds, outside.random.random, holds.covers)
     return Cloud(http, identity, throttle, doors, clock, config.region, catalog, *ways)
 
 
-def make_couriers(config: Config, store: IStore, http: Http, password: str, outside: Outside) -> tuple[Courier, ...]:
+def make_couriers(
+    config: Config, store: IStore, ownership: Ownership, http: Http, password: str, outside: Outside
+) -> tuple[Courier, ...]:
     """Who tells owners what happens to their groups; nobody if there are no feeds."""
     feeds, timer = config.feeds, outside.timer
     if not feeds.url:
         return ()
     identity = Identity(SingleTenant(http, account_of(config, password)), timer, config.identity.cache_ttl)
     feed = Feed(http, identity, feeds.url.rstrip("/"), feeds.tenant_id, config.region)
-    return (Courier(store, feed.send, timer, feeds.interval, feeds.longest_pause, feeds.keep),)
+    return (Courier(store, ownership.owns, feed.send, timer, feeds.interval, feeds.longest_pause, feeds.keep),)
 
 
 def make_callers(config: Config, http: Http, password: str, reactor: Any) -> Callers | None:
@@ -341,11 +374,44 @@ def open_store(config: StoreConfig, reactor: Any) -> tuple[IStore, Sequence[str]
             return open_cassandra(reactor, place_of(config), config.consistency.value)
 
 
-def numbers_of(store: IStore) -> Callable[[], Mapping[str, int]]:
-    """What a store has to say of itself, for the admin listener."""
-    if isinstance(store, CassandraStore):
-        return lambda: {f"cassandra.{name}": number for name, number in store.numbers().items()}
-    return dict
+def make_splits(config: CoordinationConfig, store: IStore, outside: Outside) -> Splits | Unsplit:
+    return Unsplit() if config.backend is CoordinationBackend.LOCAL else Splits(store, outside.clock, outside.timer)
+
+
+def services_of(splits: Splits | Unsplit, config: CoordinationConfig, coordination: Coordination) -> Sequence[IService]:
+    if isinstance(splits, Unsplit):
+        return ()
+    return splits, Splitter(splits.store, splits, lambda: coordination.leader.leads, config.split_groups)
+
+
+def make_coordination(
+    config: CoordinationConfig, store: IStore, splits: Splits | Unsplit, outside: Outside
+) -> Coordination:
+    """Who works on what. :raises ConfigError: the client of ZooKeeper is not installed."""
+    if config.backend is CoordinationBackend.LOCAL:
+        shares = LocalShares(store.epoch)
+        return Coordination(LocalMarks(), shares, shares)
+    try:
+        from otter.coordination.zookeeper import opening
+
+        place = opening.Place(config.hosts, config.root, config.session)
+        by_kazoo = config.client is ZooKeeperClient.KAZOO
+        way = opening.by_kazoo(outside.timer, place) if by_kazoo else opening.by_txkazoo(outside.timer, place)
+    except ImportError as error:
+        extra = "zookeeper" if config.client is ZooKeeperClient.KAZOO else "txkazoo"
+        raise ConfigError(f"coordination.client: {error}; install otter[{extra}]") from None
+    return opening.coordinate(outside.timer, way, place, outside.new_id(), store.next_epoch, splits.share_of)
+
+
+def numbers_of(store: IStore, coordination: Coordination) -> Callable[[], Mapping[str, int]]:
+    """For the admin listener: how many shares this process has, and what its store has to say of itself."""
+
+    def numbers() -> Mapping[str, int]:
+        asked = store.numbers() if isinstance(store, CassandraStore) else {}
+        shares = {"shares": len(coordination.shares.held())}
+        return shares | {f"cassandra.{name}": number for name, number in asked.items()}
+
+    return numbers
 
 
 def used_keys(store: SQLiteStore) -> list[str]:

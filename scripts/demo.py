@@ -1,8 +1,8 @@
 """
-The story of a group, told as it happens. PORT, CLOUD_PORT, STORE: see the Makefile.
+The story of a group, told as it happens. PORT, CLOUD_PORT, STORE, PROCESSES, NODES: see the Makefile.
 
 If an otter answers at PORT, it plays in that one and in the simulated cloud at CLOUD_PORT, for a tenant that is new each
-time; otherwise in an otter and a cloud of its own.
+time; otherwise in an otter and a cloud of its own. With PROCESSES above 1 those are so many otters on one port.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -21,8 +21,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.backing import backing
 from scripts.stores import store_section
 from scripts.story import LONG_STEPS, Elsewhere, Missed, Scene, tell
+from tests.rig.fleet import make_fleet
 from tests.rig.mimic import Cloud, start_mimic
 from tests.rig.otter import Otter
 from tests.rig.processes import HERE, answers
@@ -73,12 +75,8 @@ def own_stage() -> Iterator[tuple[str, str]]:
     try:
         cloud = start_mimic(folder)
         try:
-            otter = Otter(folder / "otter", cloud.identity_url, **own_store())
-            otter.start()
-            try:
-                yield otter.root, cloud.identity_url
-            finally:
-                otter.stop(within=5)
+            with own_otters(folder, cloud.identity_url) as root:
+                yield root, cloud.identity_url
         finally:
             cloud.kill()
     except (Missed, AssertionError):
@@ -88,6 +86,22 @@ def own_stage() -> Iterator[tuple[str, str]]:
         shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
+
+
+@contextmanager
+def own_otters(folder: Path, identity_url: str) -> Iterator[str]:
+    """Where they answer."""
+    count = int(os.environ.get("PROCESSES") or 1)
+    with ExitStack() as at_the_end:
+        if count == 1:
+            otters: list[Otter] = [Otter(folder / "otter", identity_url, **own_store())]
+        else:
+            sections = at_the_end.enter_context(backing(os.environ, "otter_demo"))
+            otters = [*make_fleet(folder, identity_url, count, **sections)]
+        for otter in otters:
+            otter.start()
+            at_the_end.callback(otter.stop, within=15)
+        yield otters[0].root
 
 
 def own_store() -> dict[str, Any]:

@@ -42,8 +42,8 @@ def main() -> int:
         signal.signal(name, interrupt)
     children: list[subprocess.Popen] = []
     try:
-        children.append(start("cloud", "scripts/cloud", f"http://127.0.0.1:{CLOUD_PORT}/"))
-        children.append(start("otter", "scripts/serve", f"http://127.0.0.1:{PORT}/health"))
+        children.append(start("cloud", ["scripts/cloud"], f"http://127.0.0.1:{CLOUD_PORT}/"))
+        children.append(start("otter", ["scripts/serve"], f"http://127.0.0.1:{PORT}/health"))
         values = {"port": PORT, "cloud_port": CLOUD_PORT, "data": DATA, "tenant": TENANT}
         print(WELCOME.format(**values), flush=True)
         while all(child.poll() is None for child in children):
@@ -64,12 +64,12 @@ class NotReady(Exception):
     """Something did not start; the text says what to look at."""
 
 
-def start(name: str, script: str, url: str) -> subprocess.Popen:
+def start(name: str, command: list[str], url: str) -> subprocess.Popen:
     """The child, once it answers at ``url``. :raises NotReady:"""
     log = DATA / f"{name}.log"
     print(f"Starting {name}...", flush=True)
     with open(log, "a") as out:
-        child = subprocess.Popen([script], stdout=out, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + READY_WITHIN
     while not answers(url):
         if child.poll() is not None or time.monotonic() > deadline:

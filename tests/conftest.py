@@ -3,13 +3,14 @@
 import pytest
 from hypothesis import settings
 
-from tests.rig import cassandra
+from tests.rig import cassandra, zookeeper
 
 settings.register_profile("otter", deadline=None)
 settings.load_profile("otter")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(zookeeper, "zookeeper")
     config.pluginmanager.register(cassandra, "cassandra")
 
 

@@ -32,6 +32,15 @@ LONGEST_PAUSE = 5.0
 
 
 @frozen
+class Asker:
+    """For whom something is asked; see ``Cloud.dispatcher``."""
+
+    tenant: str
+    group: str
+    is_ours: Callable[[], bool] = lambda: True
+
+
+@frozen
 class Cloud:
     """
     The cloud as each tenant sees it.
@@ -52,9 +61,14 @@ class Cloud:
     random: Callable[[], float] = random.random
     is_held: Callable[[str], bool] = lambda tenant: False
 
-    def dispatcher(self, tenant: str, group: str) -> TypeDispatcher:
-        """Performs requests as ``tenant``. Which tenant is meant is decided here and is in no request."""
-        return TypeDispatcher({CloudRequest: awaiting(partial(self.request, tenant, group))})
+    def dispatcher(self, tenant: str, group: str, is_ours: Callable[[], bool] = lambda: True) -> TypeDispatcher:
+        """
+        Performs requests as ``tenant``. Which tenant is meant is decided here and is in no request.
+
+        :param group: for whom; only the log wants to know.
+        :param is_ours: whether anything may be changed for the group at this moment.
+        """
+        return TypeDispatcher({CloudRequest: awaiting(partial(self.request, Asker(tenant, group, is_ours)))})
 
     def changes_within(self, tenant: str, service: str, seconds: float) -> int:
         """
@@ -64,25 +78,23 @@ class Cloud:
         """
         return self.throttle.turns_within(Lane(tenant, service, Traffic.CHANGES), seconds)
 
-    async def request(self, tenant: str, group: str, request: CloudRequest) -> Any:
+    async def request(self, asker: Asker, request: CloudRequest) -> Any:
         """
         The JSON answer to ``request``.
 
         Only reads are repeated. A change whose answer was lost may have been made: the next pass looks, and decides anew.
-
-        :param group: for whom; only the log wants to know.
         """
-        facts = {"tenant": tenant, "group": group, "method": request.method, "path": request.path}
+        facts = {"tenant": asker.tenant, "group": asker.group, "method": request.method, "path": request.path}
         for pause in PAUSES if request.method == "GET" else ():
             try:
-                return await self._authenticated(tenant, request)
+                return await self._authenticated(asker, request)
             except CloudError as error:
                 if not worth_repeating(error) or error.retry_after > LONGEST_PAUSE:
                     raise
                 log.info("cloud-request-repeated", error=str(error), **facts)
                 await deferLater(self.clock, max(error.retry_after, pause * (0.5 + self.random())))
         try:
-            answer = await self._authenticated(tenant, request)
+            answer = await self._authenticated(asker, request)
         except CloudError as error:
             log.info("cloud-request-failed", error=str(error), **facts)
             raise
@@ -90,11 +102,12 @@ class Cloud:
             log.info("cloud-changed", **facts)
         return answer
 
-    async def _authenticated(self, tenant: str, request: CloudRequest) -> Any:
+    async def _authenticated(self, asker: Asker, request: CloudRequest) -> Any:
         """A 401 gets one more try with a new token; it was refused, so that is safe for changes too."""
+        tenant = asker.tenant
         access = await self.identity.access(tenant)
         try:
-            return await self._send(tenant, access, request)
+            return await self._send(asker, access, request)
         except ApiError as error:
             if error.status == 404 and not error.is_document:
                 # Not the service itself: it may have moved. The next request asks the catalog where to.
@@ -102,9 +115,10 @@ class Cloud:
             if error.status != 401:
                 raise
             self.identity.forget(tenant, access)
-        return await self._send(tenant, await self.identity.access(tenant), request)
+        return await self._send(asker, await self.identity.access(tenant), request)
 
-    async def _send(self, tenant: str, access: Access, request: CloudRequest) -> Any:
+    async def _send(self, asker: Asker, access: Access, request: CloudRequest) -> Any:
+        tenant = asker.tenant
         url = f"{self._endpoint(tenant, access, request.service)}/{request.path}"
         failed = f"{TITLES[request.service]} could not {request.what}"
         door = (tenant, request.service, request.method, request.path)
@@ -115,6 +129,8 @@ class Cloud:
             raise NotSent(f"{failed}: the request was not sent, because its time was over")
         if request.method != "GET" and self.is_held(tenant):
             raise NotSent(f"{failed}: otter's operators have it change nothing for now")
+        if request.method != "GET" and not asker.is_ours():
+            raise NotSent(f"{failed}: another process of otter's works on the group from now on")
         headers = {"x-auth-token": access.token}
         what = {"json": request.json, "params": request.params}
         try:

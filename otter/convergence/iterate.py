@@ -18,6 +18,7 @@ from otter.cloud.performer import Cloud
 from otter.cloud.request import monotonic
 from otter.convergence.events import of_status, of_steps
 from otter.convergence.execute import Outcome, Verdict, dispatcher, execute, judge, judge_blindness
+from otter.convergence.fence import Fence, FenceLost, FenceNow, as_it_is
 from otter.convergence.gather import gather
 from otter.convergence.pace import Pace
 from otter.convergence.record import before, entry_of, noted, overtaken, roster_after, state_after
@@ -29,7 +30,7 @@ from otter.domain.roster import Create
 from otter.planning.servers import Fleet, sort_servers
 from otter.planning.steps import CreateServer, Step
 from otter.planning.world import Observed, Ticket, Timeouts, desired_of
-from otter.store.interface import IStore
+from otter.store.interface import Change, IStore
 
 log = Logger()
 
@@ -74,6 +75,7 @@ class Pass:
     """
     :ivar epoch: which start of which process this is; see Note [Creates in flight].
     :ivar scope: what it takes care of; that is the engine's choice.
+    :ivar fence: which one it has for a group.
     :ivar tells: whether owners are told what happens, through the outboxes of their groups.
     """
 
@@ -87,25 +89,31 @@ class Pass:
     random: Random = field(factory=SystemRandom)
     new_id: Callable[[], str] = lambda: str(uuid4())
     scope: IScope = field(factory=Always)
+    fence: FenceNow = lambda group_id: 0
     tells: bool = False
 
     async def __call__(self, group_id: GroupId) -> Group | None:
         """
         Bring the group one step nearer to what it should be; the group afterwards, None if that is the end of it.
 
-        :raises NoSuchScalingGroup, StoreUnavailable:
+        :raises NoSuchScalingGroup, StoreUnavailable, FenceLost:
         """
+        fence = Fence(group_id, self.fence(group_id), self.fence)
+        fence.require()
         group = await self.store.get_group(group_id, even_deleting=True)
         if group.resting:
             return group
+        if group.roster.fence != fence.number:
+            group = await self._write(fence, as_it_is)
         began = self.clock.seconds()
-        seen = await self._guarded(group)
+        seen = await self._guarded(group, fence)
         self._tell(group_id, seen)
         is_gone = group.state.status is Status.DELETING and seen.outcome.verdict is Verdict.DONE
         if is_gone and not (self.tells and group.outbox.events):
+            fence.require()
             await self.store.delete_group(group_id)
             return None
-        now, chance, news = self.clock.seconds(), self.random.random(), self._name_of_news()
+        now, chance, news, ours = self.clock.seconds(), self.random.random(), self._name_of_news(), fence.holds
 
         def after(current: Group) -> Group:
             roster = current.roster.believed(began + self.rules.resolve_timeout)
@@ -113,7 +121,7 @@ class Pass:
                 fleet = self._fleet(group, seen.observed)
                 forget = self.rules.timeouts.forget
                 roster = roster_after(roster, group.roster, seen.observed, fleet, seen.outcome, seen.work.jobs, forget)
-            if current.resting:  # paused meanwhile: what its owner sees stays as it was
+            if current.resting or not ours:  # paused meanwhile, or somebody else's: what its owner sees stays as it was
                 rested = evolve(current, roster=evolve(roster, active=current.roster.active))
                 return noted(rested, current, seen.entry, seen.outcome)
             state = state_after(current.state, group.state.generation, seen.outcome, began, now, self.rules.patience)
@@ -122,7 +130,10 @@ class Pass:
             changed = noted(evolve(current, state=state, roster=roster), current, seen.entry, seen.outcome)
             return changed.telling(of_status(current.state, state), news, now) if self.tells else changed
 
-        return await self.store.change_group(group_id, after, even_deleting=True)
+        return await self._write(fence, after)
+
+    async def _write(self, fence: Fence, change: Change) -> Group:
+        return await self.store.change_group(fence.group_id, fence.signed(change), even_deleting=True)
 
     def _paced(self, state: GroupState, seen: Seen, now: float, chance: float) -> GroupState:
         refusal = self.pace.believed(state.refusal, now)
@@ -132,16 +143,16 @@ class Pass:
             refusal = None
         return self.pace.next_look(evolve(state, refusal=refusal), seen.outcome, now, chance)
 
-    async def _guarded(self, group: Group) -> Seen:
+    async def _guarded(self, group: Group, fence: Fence) -> Seen:
         """``_look_and_act``, with an end to it in any case, and with every error turned into an outcome."""
         try:
-            looking: Deferred = ensureDeferred(self._look_and_act(group))
+            looking: Deferred = ensureDeferred(self._look_and_act(group, fence))
             return await looking.addTimeout(self.rules.pass_timeout, self.clock)
         except TimeoutError:
             error: CloudError = Unreachable(f"A look at the group took longer than {self.rules.pass_timeout:g} seconds")
         except CloudError as failure:
             error = failure
-        except (OtterError, CancelledError):
+        except (OtterError, FenceLost, CancelledError):
             raise
         except Exception as failure:
             # A bug. It must stop neither the other groups nor this one for good.
@@ -151,9 +162,9 @@ class Pass:
         entry = Entry(self.clock.seconds(), group.state.desired)
         return self._concluded(group, None, nothing, judge_blindness(error, group.state.refusal), entry)
 
-    async def _look_and_act(self, group: Group) -> Seen:
+    async def _look_and_act(self, group: Group, fence: Fence) -> Seen:
         now = self.clock.seconds()
-        requests = self.cloud.dispatcher(group.id.tenant, group.id.group)
+        requests = self.cloud.dispatcher(group.id.tenant, group.id.group, lambda: fence.holds)
 
         if group.launch.stack is not None and group.state.desired:
             raise Hopeless("Groups of stacks are kept, but this version of otter makes no stacks")
@@ -163,6 +174,7 @@ class Pass:
         if not work.steps:
             return self._concluded(group, observed, work, judge([]), entry)
 
+        fence.require()
         send_by = self.monotonic() + self.rules.send_window
         creates, news = self._creates(group, work.steps), self._name_of_news()
 
@@ -173,7 +185,7 @@ class Pass:
                 begun = begun.noting(entry)
             return begun.telling(of_steps(work.steps), news, now) if self.tells else begun
 
-        current = await self.store.change_group(group.id, begin, even_deleting=True)
+        current = await self._write(fence, begin)
         if overtaken(current, group, work.leaving):
             undone = evolve(work, steps=(), jobs=current.roster.jobs)
             return Seen(observed, undone, Outcome(Verdict.AGAIN, tuple(current.state.reasons)), entry)

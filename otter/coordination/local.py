@@ -1,10 +1,11 @@
-"""Coordination within one process: all groups are its own."""
+"""Coordination within one process: everything is its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from attrs import define, field
 
 from otter.domain.group import GroupId
+from otter.domain.shares import SHARES
 
 
 @define
@@ -17,3 +18,20 @@ class LocalMarks:
 
     def subscribe(self, wake: Callable[[GroupId], None]) -> None:
         self._wakes.append(wake)
+
+
+@define
+class LocalShares:
+    """:ivar number: the fence of all shares: which start of otter on its store this is."""
+
+    number: int
+    leads: bool = field(init=False, default=True)
+
+    def fence(self, share: int) -> int | None:
+        return self.number
+
+    def held(self) -> Collection[int]:
+        return range(SHARES)
+
+    def subscribe(self, taken: Callable[[Collection[int]], None]) -> None:
+        """There are none to come."""

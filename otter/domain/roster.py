@@ -80,6 +80,7 @@ class Roster:
     :ivar gone: ids of servers for which Nova answered 404 -> when (epoch seconds), as long as listings may be that old.
     :ivar draining: (load balancer, node id) -> since when the node is draining (epoch seconds).
     :ivar jobs: the worker engine's; other engines have none, and forget them.
+    :ivar fence: of the last pass over the group. See Note [Fences] in ``coordination.interface``.
     """
 
     active: PVector[Member] = pvector()
@@ -90,6 +91,7 @@ class Roster:
     gone: PMap[str, float] = pmap()
     draining: PMap[tuple[BalancerId, str], float] = pmap()
     jobs: Jobs = field(factory=Jobs)
+    fence: int = 0
 
     def first_seen(self, server_id: str, now: float) -> float:
         """No moment is later than now: a clock that is set back must not make anything wait for it to catch up."""

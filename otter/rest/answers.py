@@ -103,10 +103,12 @@ LIMITS = closed(
 HEALTH = closed(
     {
         "healthy": FLAG,
+        "degraded": FLAG,
         "engine": TEXT,
         "worker_tenants": COUNT,
         "held": closed({"everything": FLAG, "tenants": COUNT}),
         "store": closed({"healthy": FLAG}, {"details": TEXT}),
+        "coordination": closed({"healthy": FLAG}, {"details": TEXT}),
     }
 )
 DESCRIPTION = {"type": "object", "required": ["openapi", "info", "paths"]}

@@ -1,6 +1,6 @@
 """The convergence engine: gives every divergent group its passes, one at a time for each group, many groups at once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from math import inf
 from typing import Any
 
@@ -12,9 +12,11 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from otter.convergence.fence import FenceLost
 from otter.coordination.interface import IMarks
 from otter.domain.errors import NoSuchScalingGroup
 from otter.domain.group import Group, GroupId
+from otter.services.ownership import Ownership
 from otter.services.turns import Turns
 from otter.store.interface import IStore
 
@@ -27,6 +29,7 @@ class Converger(Service):
     An ``IEngine``. What is due is in the store, and a pass says when it wants the next one; marks only save the wait for the
     next sweep.
 
+    :ivar ownership: whose groups are given passes; of all others it knows nothing.
     :ivar interval: seconds between two sweeps for groups that are due and that nobody told us of.
     :ivar turns: how many passes there may be; more wait their turn.
     :ivar grace: seconds that running passes get to finish when the service stops.
@@ -34,6 +37,7 @@ class Converger(Service):
     """
 
     marks: IMarks
+    ownership: Ownership
     store: IStore
     run_pass: Callable[[GroupId], Awaitable[Group | None]]
     clock: IReactorTime
@@ -53,6 +57,7 @@ class Converger(Service):
     def startService(self) -> None:
         super().startService()
         self.marks.subscribe(self.wake)
+        self.ownership.shares.subscribe(self._taken)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = self.clock
         self._sweeper.start(self.interval)
@@ -72,26 +77,43 @@ class Converger(Service):
             self._call(group_id, 0.0)
 
     def _call(self, group_id: GroupId, wait: float) -> None:
-        if self.is_held(group_id.tenant):
+        if self._is_left_alone(group_id):
             return
         if (earlier := self._calls.pop(group_id, None)) is not None:
             earlier.cancel()
         self._calls[group_id] = self.clock.callLater(max(0.0, wait), self._begin, group_id)
 
-    async def _due(self) -> None:
-        """What is due before the next sweep; at first, all that is unfinished: the clock that put it off may have been wrong."""
-        now, first, self._has_swept = self.clock.seconds(), not self._has_swept, True
-        for group_id, due in await self.store.divergent_groups(inf if first else now + self.interval):
+    def _is_left_alone(self, group_id: GroupId) -> bool:
+        return self.is_held(group_id.tenant) or not self.ownership.owns(group_id)
+
+    async def _due(self, first: bool, shares: Collection[int]) -> None:
+        """
+        What is due before the next sweep.
+
+        :param first: all that is unfinished: the clock that put it off was another one, or was wrong.
+        """
+        now = self.clock.seconds()
+        listed_in = self.ownership.listed_in(shares)
+        for group_id, due in await self.store.divergent_groups(inf if first else now + self.interval, listed_in):
             if self.running and not any(group_id in some for some in (self._in_hand, self._calls, self.turns)):
                 self._call(group_id, 0.0 if first else due - now)
 
     def _sweep(self) -> Deferred:
         """What was asked of a process that died before it did it, or that nobody told us of, is found here."""
-        return ensureDeferred(self._due()).addErrback(lambda failure: log.failure("sweep-failed", failure))
+        first, self._has_swept = not self._has_swept, True
+        return self._look(first, self.ownership.shares.held())
+
+    def _taken(self, shares: Collection[int]) -> None:
+        """Whoever had them before may have left anything undone."""
+        if self.running:
+            self._look(True, shares)
+
+    def _look(self, first: bool, shares: Collection[int]) -> Deferred:
+        return ensureDeferred(self._due(first, shares)).addErrback(lambda failure: log.failure("sweep-failed", failure))
 
     def _begin(self, group_id: GroupId) -> None:
         del self._calls[group_id]
-        if self.is_held(group_id.tenant):
+        if self._is_left_alone(group_id):
             return
         self.turns.wait(group_id)
         self._begin_passes()
@@ -110,6 +132,8 @@ class Converger(Service):
             self._beginning = False
 
     async def _pass(self, group_id: GroupId) -> Group | None:
+        if not self.ownership.owns(group_id):
+            return None
         try:
             return await self.run_pass(group_id)
         except NoSuchScalingGroup:
@@ -122,7 +146,9 @@ class Converger(Service):
         if not self.running:
             return
         if isinstance(result, Failure):
-            if not result.check(CancelledError):
+            if result.check(FenceLost):
+                log.info("pass-ended", tenant=group_id.tenant, group=group_id.group, why=str(result.value))
+            elif not result.check(CancelledError):
                 log.failure("pass-failed", result, tenant=group_id.tenant, group=group_id.group)
             self._call(group_id, self.interval)
         elif result is not None and not result.resting and result.state.due is not None:

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from otter.domain.errors import NoSuchScalingGroup
 from otter.domain.events import CannotBeSent, Event
 from otter.domain.group import GroupId
-from otter.store.interface import IStore
+from otter.store.interface import IStore, Mine
 
 log = Logger()
 AT_ONCE = 10
@@ -38,6 +38,7 @@ class Courier(Service):
     What is to be sent is in the store, with the group that it is about, until it was sent: so it is sent at least once. The events of
     a group are sent in their order; those of another do not wait for them.
 
+    :ivar mine: whose events are sent; if two processes take a group for theirs, an event may be sent twice.
     :ivar send: one event of a group; raises ``CannotBeSent``.
     :ivar interval: seconds between two looks.
     :ivar longest_pause: seconds; pauses grow up to that while events of a group cannot be sent.
@@ -46,6 +47,7 @@ class Courier(Service):
     """
 
     store: IStore
+    mine: Mine
     send: Callable[[GroupId, Event], Awaitable[None]]
     clock: IReactorTime
     interval: float = 5.0
@@ -79,7 +81,7 @@ class Courier(Service):
             log.failure("events-postponed", failure)
 
     async def _deliver_all(self) -> None:
-        group_ids = await self.store.groups_with_events()
+        group_ids = [id for id in await self.store.groups_with_events() if self.mine(id)]
         self._pauses = {group_id: self._pauses[group_id] for group_id in group_ids if group_id in self._pauses}
         turns, now = DeferredSemaphore(AT_ONCE), self.clock.seconds()
         due = [id for id in group_ids if id not in self._pauses or self._pauses[id].until <= now]

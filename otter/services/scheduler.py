@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from otter.domain.group import GroupId
 from otter.domain.policy import Policy
-from otter.store.interface import IStore
+from otter.store.interface import IStore, Mine
 
 log = Logger()
 
@@ -21,12 +21,14 @@ class Scheduler(Service):
     """
     What is due is in the store, so nothing is kept here: a process that dies loses no event, and one that comes late finds them.
 
+    :ivar mine: whose policies they are. That each event happens once does not depend on that.
     :ivar fire: executes a policy that is due; ``operations.policies.Policies.fire``.
     :ivar interval: seconds between two looks.
     :ivar batch: events that are fired side by side.
     """
 
     store: IStore
+    mine: Mine
     fire: Callable[[GroupId, Policy], Coroutine]
     clock: IReactorTime
     interval: float = 1.0
@@ -56,7 +58,7 @@ class Scheduler(Service):
         """Batch by batch, the earliest first; what comes due meanwhile waits for the next look."""
         until = self.clock.seconds()
         while self.running:
-            due = await self.store.due_policies(until, self.batch)
+            due = await self.store.due_policies(until, self.batch, self.mine)
             firing: Deferred = DeferredList([ensureDeferred(self.fire(*event)) for event in due], consumeErrors=True)
             results = await firing
             failures = [failure for well, failure in results if not well]

@@ -10,6 +10,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from otter.coordination.interface import IMarks
+from otter.domain.group import GroupId
+from otter.services.ownership import Ownership
 from otter.store.interface import IStore
 
 log = Logger()
@@ -18,12 +20,13 @@ log = Logger()
 @define(eq=False)
 class SelfHeal(Service):
     """
-    :ivar interval: seconds in which every group gets one look; they are spread evenly over it.
+    :ivar interval: seconds in which every group of ours gets one look; they are spread evenly over it.
     :ivar others: ids of tenants whose engine does not heal.
     """
 
     store: IStore
     marks: IMarks
+    ownership: Ownership
     clock: IReactorTime
     interval: float = 30.0
     others: Collection[str] = ()
@@ -42,7 +45,7 @@ class SelfHeal(Service):
     async def _sweep(self) -> None:
         while self.running:
             try:
-                group_ids = [id for id in await self.store.settled_groups() if id.tenant not in self.others]
+                group_ids = await self._settled()
             except Exception:
                 # The store, most likely. Whatever it was: the next sweep tries again.
                 log.failure("selfheal-postponed")
@@ -50,8 +53,13 @@ class SelfHeal(Service):
             began = self.clock.seconds()
             for number, group_id in enumerate(group_ids):
                 await self._sleep_until(began + self.interval * number / len(group_ids))
-                await self.marks.mark(group_id)
+                if self.ownership.owns(group_id):
+                    await self.marks.mark(group_id)
             await self._sleep_until(began + self.interval)
+
+    async def _settled(self) -> list[GroupId]:
+        settled = await self.store.settled_groups(self.ownership.listed_in(self.ownership.shares.held()))
+        return [id for id in settled if id.tenant not in self.others and self.ownership.owns(id)]
 
     async def _sleep_until(self, moment: float) -> None:
         """However many groups there are, what it takes to wake up does not add up."""

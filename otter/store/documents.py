@@ -16,6 +16,7 @@ from otter.domain.jobs import Job, Jobs, Kind
 from otter.domain.launch import DEFAULT_KIND, Launch, launch_of
 from otter.domain.policy import Policy, policy_of
 from otter.domain.roster import Create, Member, Place, Roster
+from otter.domain.shares import Parts, Split
 
 
 def dump_state(state: GroupState) -> str:
@@ -68,6 +69,7 @@ def dump_roster(roster: Roster) -> str:
             "gone": dict(roster.gone),
             "draining": [[id.kind, id.id, node, since] for (id, node), since in roster.draining.items()],
             "jobs": dump_jobs(roster.jobs),
+            "fence": roster.fence,
         }
     )
 
@@ -84,6 +86,7 @@ def load_roster(text: str) -> Roster:
         gone=pmap(document.get("gone", {})),
         draining=pmap({(BalancerId(kind, id), node): since for kind, id, node, since in document.get("draining", ())}),
         jobs=load_jobs(document.get("jobs", {"generation": 0, "jobs": []})),
+        fence=document.get("fence", 0),
     )
 
 
@@ -169,3 +172,12 @@ def policy_from(policy_id: str, document: str, due: float | None) -> Policy:
 @lru_cache(maxsize=256)
 def policy_without_due(policy_id: str, document: str) -> Policy:
     return policy_of(policy_id, json.loads(document))
+
+
+def dump_split(split: Split) -> str:
+    return json.dumps(asdict(split), sort_keys=True)
+
+
+def load_split(text: str) -> Split:
+    document = json.loads(text)
+    return Split(**{**document, "before": Parts(**document["before"])})

@@ -1,6 +1,6 @@
 """What every store promises; ``tests/contracts/store.py`` holds it to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from otter.domain.executions import Once, Outcome
@@ -9,6 +9,7 @@ from otter.domain.history import Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
+from otter.domain.shares import Split
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 
@@ -17,6 +18,9 @@ Change = Callable[[Group], Group]
 
 WebhookChange = Callable[[Webhook], tuple[Webhook, str]]
 """A plain function of the webhook: what it becomes, and the digest of its capability."""
+
+Mine = Callable[[GroupId], bool]
+"""Whether a group is worked on by whoever asks. A plain function, like a ``Change``."""
 
 Execution = Callable[[Group], tuple[Group, Outcome]]
 """A ``Change`` that also says what came of it."""
@@ -34,6 +38,9 @@ class IStore(Protocol):
     @property
     def epoch(self) -> int:
         """Which opening of the store this is; higher than any before."""
+
+    async def next_epoch(self) -> int:
+        """A number that is higher than any that this, or ``epoch``, ever was for anybody. See Note [Fences] in ``coordination.interface``."""
 
     @property
     def trouble(self) -> str | None:
@@ -82,11 +89,17 @@ class IStore(Protocol):
     async def groups_with_events(self) -> Sequence[GroupId]:
         """Every group with something in its outbox, also those that are being deleted; perhaps some whose outbox is empty."""
 
-    async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
-        """Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone."""
+    async def divergent_groups(
+        self, until: float, shares: Collection[int] | None = None
+    ) -> Sequence[tuple[GroupId, float]]:
+        """
+        Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone.
 
-    async def settled_groups(self) -> Sequence[GroupId]:
-        """Every group that is neither divergent nor to be left alone."""
+        :param shares: those of the tenants (``domain.shares.share_of``) that are looked at; None for all.
+        """
+
+    async def settled_groups(self, shares: Collection[int] | None = None) -> Sequence[GroupId]:
+        """Every group that is neither divergent nor to be left alone. :param shares: as in ``divergent_groups``."""
 
     async def suspend(self, tenant: str) -> None:
         """From now on all groups of the tenant are suspended, also new ones; fine if they are."""
@@ -105,6 +118,15 @@ class IStore(Protocol):
 
     async def held(self) -> Hold:
         """What is held, by whomever: operators change it from outside of this process too."""
+
+    async def splits(self) -> Mapping[str, Split]:
+        """Of all tenants whose groups are split, or were once. See Note [Splits] in ``domain.shares``."""
+
+    async def replace_split(self, tenant: str, old: Split | None, new: Split) -> bool:
+        """Whether ``new`` is stored now: only in place of ``old``, None for none."""
+
+    async def crowds(self, least: int) -> Mapping[str, int]:
+        """How many groups each tenant has that has at least so many, those that are being deleted included."""
 
     async def counts(self) -> Counts:
         """What is stored, groups that are being deleted included."""
@@ -129,8 +151,14 @@ class IStore(Protocol):
         :raises NoSuchScalingGroup, NoSuchPolicy, PreconditionFailed:
         """
 
-    async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
-        """The policies that are to be executed by themselves at ``until`` or before (epoch seconds), the earliest first."""
+    async def due_policies(
+        self, until: float, most: int, mine: Mine = lambda group_id: True
+    ) -> Sequence[tuple[GroupId, Policy]]:
+        """
+        The policies that are to be executed by themselves at ``until`` or before (epoch seconds), the earliest first.
+
+        :param mine: those of other groups are not counted, however many there are.
+        """
 
     async def fire(self, group_id: GroupId, policy: Policy, then: float | None, change: Change) -> Group | None:
         """

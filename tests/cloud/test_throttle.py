@@ -42,6 +42,22 @@ class ThrottleTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(self.given(turns), [True] * 5)
 
+    def test_a_tenant_for_whom_several_processes_send_has_its_limits_divided(self):
+        parts = {"111": 3}
+        self.throttle.parts = lambda tenant: parts.get(tenant, 1)
+        turns = self.ask(3)
+        self.assertEqual(self.given(turns), [True, False, False])
+        self.clock.advance(1.5)
+        self.assertEqual(self.given(turns), [True, True, False])
+        self.assertEqual(self.given(self.ask(4, OTHER_TENANT)), [True, True, True, False])
+
+    def test_limits_are_whole_again_when_one_process_sends_for_the_tenant_again(self):
+        self.throttle.parts = lambda tenant: 3
+        self.ask(1)
+        self.clock.advance(1.5)
+        self.throttle.parts = lambda tenant: 1
+        self.assertEqual(self.given(self.ask(4)), [True, True, True, False])
+
     def test_a_lane_that_was_quiet_has_its_burst_again_and_no_more(self):
         self.ask(3)
         self.clock.advance(1000.0)

@@ -11,6 +11,7 @@ from otter.config import Config
 from otter.domain.errors import GroupPaused, TenantSuspended
 from otter.domain.group import Status
 from tests.services.miniature import ALL, TENANT, Miniature
+from tests.services.pair import Pair, frozen
 from tests.worlds import a_group
 
 QUOTA = ApiError(403, '{"forbidden": {"message": "Quota exceeded for ram: Requested 1"}}')
@@ -296,6 +297,39 @@ class EngineContract:
             otter.settle()
             self.assert_right(3, otter, predecessor.engine.value)
             self.assertEqual(otter.cloud.changes.count("POST servers"), 1)
+
+    # Takeovers
+
+    def assert_taken_over(self: SynchronousTestCase, size, begin, seconds):
+        """Whichever engine was frozen, at whichever moment, and went on after ``seconds``."""
+        for predecessor in ALL:
+            times = 0
+            for times, (pair, where) in enumerate(frozen(lambda runs=predecessor: begin(Pair(runs, self.runs))), 1):
+                pair.run(seconds)
+                pair.first.ice.thaw()
+                self.assert_settles(size, pair, f"{predecessor.engine.value}, {where}")
+                yield pair
+            self.assertGreater(times, 40)
+
+    def test_another_process_takes_over_while_a_group_grows_and_no_server_is_made_twice(self: SynchronousTestCase):
+        def begin(pair):
+            pair.give(pair.first)
+            pair.create()
+            pair.resize(2)
+            return pair
+
+        for pair in self.assert_taken_over(2, begin, 20):
+            self.assertEqual(pair.cloud.changes.count("POST servers"), 2)
+
+    def test_another_process_takes_over_while_a_group_shrinks_and_no_server_is_lost(self: SynchronousTestCase):
+        def begin(pair):
+            pair.give(pair.first)
+            pair.grown(3)
+            pair.resize(1)
+            return pair
+
+        for pair in self.assert_taken_over(1, begin, 0):
+            self.assertNotIn("POST servers", pair.cloud.changes)
 
     # Pause and suspension
 

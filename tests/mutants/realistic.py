@@ -129,8 +129,8 @@ MISTAKES = (
     Mistake(
         "writes over a pause",
         "otter/convergence/iterate.py",
-        "            if current.resting:  # paused meanwhile: what its owner sees stays as it was\n",
-        "            if False:\n",
+        "            if current.resting or not ours:",
+        "            if not ours:",
         "What the owner of a paused group sees changes under the pause.",
     ),
     Mistake(
@@ -210,6 +210,28 @@ MISTAKES = (
         "draining_since=min(roster.draining.get((id, node.id), now), now)",
         "draining_since=now",
         "Connections are waited for without an end.",
+    ),
+    # Whose the group is
+    Mistake(
+        "nobody asks for the fence",
+        "otter/convergence/fence.py",
+        "        return self.number is not None and self.now(self.group_id) == self.number\n",
+        "        return self.number is not None\n",
+        "A process that was frozen changes the cloud while another works on the group.",
+    ),
+    Mistake(
+        "late writes are taken",
+        "otter/convergence/fence.py",
+        "            if self.number is None or group.roster.fence > self.number:\n",
+        "            if self.number is None:\n",
+        "What a process wrote before it lost the group, and what was on its way for long, changes what its successor has stored.",
+    ),
+    Mistake(
+        "a group taken without a word",
+        "otter/convergence/iterate.py",
+        "        if group.roster.fence != fence.number:\n",
+        "        if False:\n",
+        "What the predecessor stores while the successor looks at the group is not seen.",
     ),
     # What is planned
     Mistake(

@@ -141,6 +141,26 @@ class Kill(Finish):
 
 
 @frozen
+class Freeze(Fault):
+    """
+    A process is stopped by SIGSTOP, normally the one that asks, until somebody lets it go on. ``before``: its connection is
+    closed, and the cloud never hears of the request. ``after``: the cloud does it, and the answer waits for the process.
+
+    :ivar seconds: for which the request is on its way to the cloud, which does it after the process was stopped.
+    """
+
+    kind = "freeze"
+    pid: int = field(validator=validators.gt(1))
+    when: str = field(default="before", validator=WHEN, kw_only=True)
+    seconds: float = 0.0
+
+    async def before(self) -> Answer | Ending | None:
+        os.kill(self.pid, signal.SIGSTOP)
+        await deferLater(reactor, self.seconds)
+        return Ending.CLOSED if self.when == "before" else None
+
+
+@frozen
 class Cut(Fault):
     """The connection breaks in the middle of the answer's body."""
 
@@ -205,7 +225,7 @@ class Edit(Edited):
         return relabelled(document, self.entries, self.set, self.remove)
 
 
-KINDS = {fault.kind: fault for fault in (Delay, Drop, Stall, Status, Kill, Cut, Hide, Duplicate, Edit)}
+KINDS = {fault.kind: fault for fault in (Delay, Drop, Stall, Status, Kill, Freeze, Cut, Hide, Duplicate, Edit)}
 
 
 def fault_of(document: Mapping[str, Any]) -> Fault:

@@ -88,6 +88,14 @@ def kill(pid: int, when: str = "before") -> Json:
     return {"kind": "kill", "pid": pid, "when": when}
 
 
+def freeze(pid: int, when: str = "before", seconds: float = 0.0) -> Json:
+    """
+    SIGSTOP for a process; then the cloud never hears of the request, or (``after``) does it so many seconds later, and the answer
+    is there when the process goes on.
+    """
+    return {"kind": "freeze", "pid": pid, "when": when, "seconds": seconds}
+
+
 @frozen(eq=False)
 class Proxy:
     process: Process
@@ -141,7 +149,7 @@ class Proxy:
         A rule; its id. ``match`` narrows down whom it hits: ``service`` (a name in SERVICES, or "identity"), ``methods``,
         ``path`` (regular expression, searched in what follows the tenant, query included), ``tenant``, ``operation``
         (a name of ``tests.rig.calls``), and of those ``nth`` (only the n-th) or ``first`` (only the first k), counted per
-        tenant. A kill counts only changing requests unless ``methods`` says otherwise.
+        tenant. A kill or a freeze counts only changing requests unless ``methods`` says otherwise.
         """
         return ask("POST", f"{self.url}/control/rules", {"match": match, "fault": fault})["id"]
 

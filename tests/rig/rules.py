@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from attrs.converters import optional
 
 from tests.rig.calls import CHANGING, Call
-from tests.rig.faults import Fault, Kill, fault_of
+from tests.rig.faults import Fault, Freeze, Kill, fault_of
 
 
 def words(given: str | Iterable[str]) -> frozenset[str]:
@@ -84,7 +84,7 @@ def rule_of(rule_id: int, document: Mapping[str, Any]) -> Rule:
     :raises ValueError: an impossible value.
     """
     fault, match = fault_of(document["fault"]), dict(document.get("match", {}))
-    if isinstance(fault, Kill):
+    if isinstance(fault, Kill | Freeze):
         match.setdefault("methods", CHANGING)
     return Rule(rule_id, Match(**match), fault, document)
 

@@ -1,7 +1,7 @@
 """All of otter but its HTTP, in one thread, over toy clouds: whichever engine runs, it can die, and another can go on."""
 
 import sqlite3
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -11,13 +11,14 @@ from twisted.internet.task import Clock
 
 from otter.cloud.request import CloudRequest
 from otter.config import Config, ConvergerConfig, EngineName, IdentityConfig
-from otter.coordination.local import LocalMarks
+from otter.coordination.local import LocalMarks, LocalShares
 from otter.daemon import Outside, furnish
 from otter.domain.errors import NoSuchScalingGroup
 from otter.domain.group import Group, GroupId
 from otter.domain.webhook import ServiceKeys
 from otter.rest.app import Operations
 from otter.services.holds import Holds
+from otter.services.ownership import Ownership
 from otter.services.scheduler import Scheduler
 from otter.store.sqlite.database import Inline, connect
 from otter.store.sqlite.store import SQLiteStore
@@ -72,8 +73,8 @@ class Clouds:
 
     by_tenant: dict[str, Deadly]
 
-    def dispatcher(self, tenant: str, group: str) -> Any:
-        return self.by_tenant[tenant].dispatcher(tenant, group)
+    def dispatcher(self, tenant: str, group: str, is_ours: Callable[[], bool] = lambda: True) -> Any:
+        return self.by_tenant[tenant].dispatcher(tenant, group, is_ours)
 
     def changes_within(self, tenant: str, service: str, seconds: float) -> int:
         return 1000
@@ -128,7 +129,8 @@ class Miniature:
             cloud.dead, cloud.fate = False, None
         outside = Outside(self.clock, self.clock, None, Random(self.store.epoch))  # type: ignore[arg-type]
         holds = Holds(self.store, self.clock, runs.hold)  # type: ignore[arg-type]
-        rooms = (runs, self.store, self.clouds, KEYS, LocalMarks(), holds, outside)
+        ownership = Ownership(LocalShares(self.store.epoch))
+        rooms = (runs, self.store, self.clouds, KEYS, LocalMarks(), ownership, holds, outside)
         self.operations, services = furnish(*rooms)  # type: ignore[arg-type]
         for service in services:
             if not isinstance(service, Scheduler):

@@ -49,7 +49,7 @@ class CourierTests(SynchronousTestCase):
         self.begin()
 
     def begin(self, store=None, **more):
-        self.courier = Courier(store or self.store, self.feed.send, self.clock, **more)
+        self.courier = Courier(store or self.store, mine, self.feed.send, self.clock, **more)
         self.courier.startService()
         self.addCleanup(lambda: self.courier.running and self.courier.stopService())
 

@@ -27,8 +27,8 @@ class SchedulerTests(SynchronousTestCase):
         self.now(self.store.create_group(a_group(0, maxEntities=1000), [], 10))
         self.scheduler = self.started()
 
-    def started(self):
-        scheduler = Scheduler(self.store, self.policies.fire, self.clock, interval=0.5, batch=3)
+    def started(self, mine=lambda group_id: True):
+        scheduler = Scheduler(self.store, mine, self.policies.fire, self.clock, interval=0.5, batch=3)
         scheduler.startService()
         self.addCleanup(lambda: scheduler.running and scheduler.stopService())
         return scheduler
@@ -133,7 +133,7 @@ class SchedulerTests(SynchronousTestCase):
 
     def test_a_store_that_fails_delays_and_loses_nothing(self):
         policy = self.scheduled(at=IN_A_MINUTE)
-        failing = Scheduler(self.store, lambda *_: fail(StoreUnavailable("full")), self.clock)
+        failing = Scheduler(self.store, lambda id: True, lambda *_: fail(StoreUnavailable("full")), self.clock)
         self.successResultOf(self.scheduler.stopService())
         self.clock.advance(61)
         failing.startService()
@@ -180,6 +180,32 @@ class SchedulerTests(SynchronousTestCase):
         self.scheduled(at=IN_A_MINUTE)
         self.passing(61)
         self.assertEqual((self.desired(), self.told()), (1, []))
+
+    def test_nobody_fires_what_others_are_to_fire(self):
+        self.successResultOf(self.scheduler.stopService())
+        self.started(lambda group_id: False)
+        self.scheduled(at=IN_A_MINUTE)
+        self.passing(61)
+        self.assertEqual(self.desired(), 0)
+
+    def test_many_events_of_others_hold_up_nobody(self):
+        self.successResultOf(self.scheduler.stopService())
+        for _ in range(20):
+            self.scheduled(at="2027-01-15T08:00:30Z")
+        other = GroupId("111", "other")
+        self.now(self.store.create_group(a_group(0, group_id=other), [], 10))
+        document = {"name": "n", "type": "schedule", "cooldown": 0, "change": 1, "args": {"at": IN_A_MINUTE}}
+        self.now(self.policies.create(other, [document]))
+        self.started(lambda group_id: group_id == other)
+        self.passing(61)
+        self.assertEqual((self.desired(), self.now(self.store.get_group(other)).state.desired), (0, 1))
+
+    def test_each_event_happens_once_though_two_processes_take_it_for_theirs(self):
+        self.started()
+        for _ in range(20):
+            self.scheduled(at=IN_A_MINUTE)
+        self.passing(61)
+        self.assertEqual(self.desired(), 20)
 
     def test_the_type_of_a_policy_stays(self):
         policy = self.scheduled(at=IN_A_MINUTE)

@@ -3,11 +3,14 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from otter.coordination.local import LocalMarks
+from otter.coordination.local import LocalMarks, LocalShares
 from otter.domain.group import GroupId
+from otter.domain.shares import share_of
+from otter.services.ownership import Ownership
 from otter.services.selfheal import SelfHeal
 from otter.store.sqlite.database import Inline
 from otter.store.sqlite.store import SQLiteStore
+from tests.shares import GivenShares
 from tests.worlds import a_group
 
 
@@ -16,7 +19,10 @@ class SelfHealTests(SynchronousTestCase):
         self.clock, self.marks, self.store = Clock(), LocalMarks(), SQLiteStore(Inline())
         self.looks = []
         self.marks.subscribe(lambda group_id: self.looks.append((self.clock.seconds(), group_id.group)))
-        self.service = SelfHeal(self.store, self.marks, self.clock, interval=30.0)
+        self.service = self.healing(LocalShares(1))
+
+    def healing(self, shares):
+        return SelfHeal(self.store, self.marks, Ownership(shares), self.clock, interval=30.0)
 
     def settled_group(self, name, tenant="111", **state):
         group = a_group(group_id=GroupId(tenant, name))
@@ -55,3 +61,26 @@ class SelfHealTests(SynchronousTestCase):
             self.settled_group(name, tenant="222")
         self.run_for(59)
         self.assertEqual(self.looks, [(0.0, "b"), (15.0, "c"), (30.0, "b"), (45.0, "c")])
+
+    def test_groups_that_others_work_on_are_left_alone_and_take_no_time(self):
+        shares = GivenShares()
+        self.service = self.healing(shares)
+        self.settled_group("a")
+        for name in "bc":
+            self.settled_group(name, tenant="222")
+        shares.take(1, {share_of("222")})
+        self.run_for(29)
+        self.assertEqual(self.looks, [(0.0, "b"), (15.0, "c")])
+
+    def test_a_group_that_is_lost_before_its_turn_gets_no_look(self):
+        shares = GivenShares()
+        self.service = self.healing(shares)
+        for name in "ab":
+            self.settled_group(name)
+        shares.take(1)
+        self.service.startService()
+        self.clock.advance(1.0)
+        shares.lose()
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(self.looks, [(0.0, "a")])
+        self.successResultOf(self.service.stopService())

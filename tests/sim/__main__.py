@@ -73,6 +73,7 @@ def read_arguments() -> argparse.Namespace:
         "mixed: one tenant on the worker; flips: one after the other (convergence; with all others, things are held)"
     )
     parser.add_argument("--engine", choices=[*ENGINES, MIXED, FLIPS], default="convergence", help=engines)
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="that live at the same time (1)")
     parser.add_argument("--minutes", type=float, metavar="N", help="run on with new seeds until the time is over")
     parser.add_argument("--only", type=kinds, default=[], metavar="KIND,...", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--without", type=kinds, default=[], metavar="KIND,...", help="nothing of these kinds happens")
@@ -101,7 +102,8 @@ def plans_of(arguments: argparse.Namespace) -> Iterator[Plan]:
     length = arguments.hours * HOUR if arguments.hours else None
     for seed in seeds_of(arguments):
         for climate in climates:
-            yield chosen(draw_plan(seed, climate, length, arguments.engine), arguments.only, arguments.without)
+            plan = draw_plan(seed, climate, length, arguments.engine, arguments.processes)
+            yield chosen(plan, arguments.only, arguments.without)
 
 
 def seeds_of(arguments: argparse.Namespace) -> Iterator[int]:
@@ -129,10 +131,11 @@ def replay(path: Path) -> int:
 def show_failure(failure: Failure, out: Path) -> None:
     was, result = failure.was, failure.result
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{was.plan.climate}-{was.plan.engine}-{was.plan.seed}.json"
+    processes = 1 + len(was.plan.others)
+    path = out / f"{was.plan.climate}-{was.plan.engine}-{processes}-{was.plan.seed}.json"
     path.write_text(result.plan.dump() + "\n")
     path.with_suffix(".txt").write_text("\n".join(result.trace) + "\n")
-    print(f"\n{was.plan.climate} {was.plan.seed}, {was.plan.engine}: {was.failure}")
+    print(f"\n{was.plan.climate} {was.plan.seed}, {was.plan.engine}, {processes} processes: {was.failure}")
     if result is not was:
         print(f"of {len(was.plan.happenings)} happenings {len(result.plan.happenings)} are enough: {result.failure}")
     print("\n".join(described(result.plan)))

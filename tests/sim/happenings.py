@@ -110,7 +110,7 @@ class Users:
     def ask(self, what: str, request: Callable[[Operations], Coroutine], seconds: float = PATIENCE) -> Deferred:
         """What came of it: its result, or the refusal; ``None`` and no answer if nobody was there, or if they died over it."""
         outcome: Deferred = Deferred()
-        process = self.simulation.process
+        process = self.simulation.next_process()
         if process is None:
             self.count(what, "nobody there")
             return self._later(outcome, StoreUnavailable("nobody listens"))
@@ -123,7 +123,13 @@ class Users:
                     listener(what, answer)
                 outcome.callback(answer)
 
-        ensureDeferred(request(process.operations)).addBoth(tell)
+        def arrive() -> None:
+            ensureDeferred(request(process.operations)).addBoth(tell)
+
+        if process.clock.frozen_for:
+            process.clock.callLater(0.0, arrive)
+        else:
+            arrive()
         self.simulation.time.later(seconds, lambda: outcome.called or outcome.callback(StoreUnavailable("no answer")))
         return outcome
 
@@ -204,10 +210,9 @@ class Users:
         group = self.groups[which]
         if group.id is None:
             return
-        process = self.simulation.process
-        if process is None:
+        if not self.simulation.processes:
             return
-        at = iso(process.clock.seconds() + PATIENCE + seconds)
+        at = iso(self.simulation.time.now + self.simulation.ahead + PATIENCE + seconds)
         document = {"name": "at", "type": "schedule", "cooldown": 0, "change": 1, "args": {"at": at}}
         asked = Asked(1)
         group.asked.append(asked)
@@ -491,24 +496,65 @@ class Hands:
         self.simulation.hints = mood
         self.for_a_while(seconds, lambda: setattr(self.simulation, "hints", ""))
 
-    def process(self, verb: str, amount: float) -> None:
-        simulation = self.simulation
+    def process(self, verb: str, amount: float, which: int = 0) -> None:
+        """:param which: at which place."""
+        simulation, place = self.simulation, self.simulation.places[which]
         self.for_a_while(30.0, lambda: None)
         match verb:
             case "die":
                 simulation.dies_at = simulation.effects + 1 + int(amount)
-            case "restart" if simulation.process is not None:
-                simulation.stop()
-            case "freeze" if simulation.process is not None:
-                simulation.process.clock.freeze(amount)
-                self.blind_until = max(self.blind_until, simulation.time.now + amount)
+            case "restart" if place.process is not None:
+                simulation.stop(place)
+            case "freeze" if place.process is not None:
+                simulation.freeze(place.process.clock, amount)
             case "clock":
-                simulation.set_clock(amount)
+                place.set_clock(amount)
 
-    def flip(self, engine: str, verb: str, amount: int) -> None:
+    def flip(self, engine: str, verb: str, amount: int, which: int = 0) -> None:
         """The process ends, and the next one has another engine."""
-        self.simulation.engine = engine
-        self.process(verb, amount)
+        self.simulation.places[which].engine = engine
+        self.process(verb, amount, which)
+
+    # Of several processes
+
+    def freeze(self, after: int, seconds: float) -> None:
+        """Whichever process does so many things first is stopped in the middle of the last of them."""
+        simulation = self.simulation
+        simulation.freezes_at, simulation.freezes_for = simulation.effects + after, seconds
+        self.for_a_while(seconds, lambda: setattr(simulation, "freezes_at", None))
+
+    def session(self, which: int, seconds: float) -> None:
+        """A process cannot reach the coordinator: if that lasts, its session is over."""
+        cut, place = self.simulation.coordinator.cut, self.simulation.places[which]
+        if place.process is None or place.process.seat is None:
+            return
+        name = place.process.seat.name
+        cut.add(name)
+        self.for_a_while(seconds, lambda: cut.discard(name))
+
+    def leave(self, which: int, seconds: float) -> None:
+        """A process is stopped for good, and another joins some time later."""
+        simulation, place = self.simulation, self.simulation.places[which]
+        if place.process is None:
+            return
+        place.closed = True
+        simulation.stop(place)
+
+        def join() -> None:
+            place.closed = False
+            if place.process is None:
+                simulation.begin_process(place)
+
+        self.for_a_while(seconds, join)
+
+    def coordinator(self, trouble: str, seconds: float) -> None:
+        """It is away for a while, or has lost all that it knew."""
+        coordinator = self.simulation.coordinator
+        if trouble == "forget":
+            self.for_a_while(0.0, coordinator.forget)
+        elif not coordinator.away:
+            coordinator.away = True
+            self.for_a_while(seconds, coordinator.come_back)
 
     def hold(self, tenant: str, seconds: float) -> None:
         """As operators do it, from another process. :param tenant: "" for all."""
@@ -527,7 +573,7 @@ class Hands:
     def held_since(self, tenant: str) -> float:
         """Since when the process knows that the tenant is held (seconds since 1970); ``inf`` if it is not."""
         since = min(self.held.get(tenant, inf), self.held.get("", inf))
-        return max(since, self.blind_until)
+        return max(since, self.blind_until, self.simulation.frozen_until)
 
 
 def nth(some: Sequence, number: int) -> Any:

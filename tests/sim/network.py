@@ -170,9 +170,11 @@ class Client:
             self._fail(waiting, network.pace(network.random), ConnectionRefusedError())
             return waiting
         arrives = network.pace(network.random)
-        network.time.later(
-            arrives, partial(self._arrive, waiting, service, ask, headers.get("x-auth-token", ""), fault, label)
-        )
+        arrive = partial(self._arrive, waiting, service, ask, headers.get("x-auth-token", ""), fault, label)
+        if stopped := self.clock.frozen_for:  # it leaves when the process goes on, unless that gives it up then
+            network.time.later(stopped + arrives, lambda: waiting.called or arrive())
+        else:
+            network.time.later(arrives, arrive)
         return waiting
 
     def _arrive(self, waiting: Deferred, service: str, ask: Ask, token: str, fault: Fault | None, label: str) -> None:

@@ -44,6 +44,7 @@ class Oracles:
     """
     :ivar changes: what requests have changed, in order.
     :ivar placed: (balancer or pool, address or id of a server) that were brought together at any time.
+    :ivar fences: the highest that was seen with what, tenants' requests or groups' records.
     """
 
     simulation: Simulation
@@ -51,6 +52,7 @@ class Oracles:
     hands: Hands
     changes: list[str] = field(factory=list)
     placed: set[tuple[str, str]] = field(factory=set)
+    fences: dict[str | GroupId, int] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         nova, clb, rackconnect = self.simulation.nova, self.simulation.clb, self.simulation.rackconnect
@@ -71,9 +73,23 @@ class Oracles:
         service, method, *where = effect.split(" ")
         if service in ("store", "identity") or method == "GET" or where[-1] == "done":
             return
-        held = self.simulation.time.now - self.hands.held_since(where[0].partition("/")[0])
+        tenant = where[0].partition("/")[0]
+        self.sent_under(self.simulation.fence_of_actor(tenant), tenant, effect)
+        held = self.simulation.time.now - self.hands.held_since(tenant)
         if held > SEEN_WITHIN * CLIMATES[self.simulation.plan.climate].hold_interval:
             self.require_soon(False, f"nothing is changed for who is held: {effect}")
+
+    def sent_under(self, fence: int | None, tenant: str, effect: str) -> None:
+        """If the coordinator has lost everything, there are two for a while who believe."""
+        coordinator = self.simulation.coordinator
+        self.require_soon(fence is not None, f"nothing is changed by who has not got the share: {effect}")
+        if fence is not None and self.simulation.time.now > coordinator.forgot + coordinator.timeout:
+            self.require_soon(self.rises(tenant, fence), f"nothing is changed under an older fence: {effect}, {fence}")
+
+    def rises(self, what: str | GroupId, fence: int) -> bool:
+        """Whether it is not lower than before."""
+        self.fences[what] = max(before := self.fences.get(what, 0), fence)
+        return fence >= before
 
     def answered(self, what: str, answer: object) -> None:
         refused = isinstance(answer, Exception) and HELD in str(answer)
@@ -169,6 +185,10 @@ class Oracles:
         """Quick enough to be asked often. Where nothing heals by itself, an error lasts until its owner asks for something."""
         now = self.simulation.time.now
         for group in self.simulation.stored_groups().values():
+            require(
+                self.rises(group.id, group.roster.fence),
+                "what was written under a fence is not overwritten under an older one",
+            )
             if group.state.status is Status.ERROR and self.simulation.heals(group.id.tenant):
                 last = max(CAUSES_LAST, 2 * self.simulation.config.selfheal.interval)
                 since, owner = now - max(self.hands.last, self.users.last), self.owner(group.id)
@@ -185,6 +205,8 @@ class Oracles:
                 return f"{group.id.group}: {problem}"
         if self.simulation.has_events_to_come():
             return "a schedule is still to come"
+        if not self.simulation.is_divided():
+            return "the work is not divided"
         return self.left_behind()
 
     def problem_of(self, group_id: GroupId) -> str:

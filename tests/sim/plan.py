@@ -53,6 +53,7 @@ class Plan:
     :ivar climate: "storm", "quiet" or "calm"; see ``CLIMATES``.
     :ivar length: seconds until all faults are over.
     :ivar engine: of ``ENGINES``, or ``MIXED``: the one that the first process has.
+    :ivar others: those of the processes that live at the same time.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class Plan:
     groups: tuple[GroupPlan, ...]
     happenings: tuple[Happening, ...] = field(repr=False)
     engine: str = "convergence"
+    others: tuple[str, ...] = ()
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
@@ -77,7 +79,8 @@ def load_plan(text: str) -> Plan:
     happenings = tuple(
         Happening(each["at"], each["what"], tupled(each["details"])) for each in document.pop("happenings")
     )
-    return Plan(**document, groups=groups, happenings=happenings)
+    others = tuple(document.pop("others", ()))
+    return Plan(**document, groups=groups, happenings=happenings, others=others)
 
 
 def tupled(value: Any) -> Any:
@@ -90,7 +93,7 @@ class Climate:
     How much happens, and how fast otter looks.
 
     :ivar length: seconds. :ivar groups: how many. :ivar gap: seconds between two happenings, on average.
-    :ivar config: laid over otter's own defaults. :ivar hold_interval: see ``Holds``.
+    :ivar config: laid over otter's own defaults. :ivar hold_interval: see ``Holds``. :ivar session: see ``Coordinator.timeout``.
     """
 
     length: float
@@ -98,6 +101,7 @@ class Climate:
     gap: float
     config: dict[str, Any]
     hold_interval: float = 1.0
+    session: float = 8.0
 
 
 CLIMATES = {
@@ -133,6 +137,7 @@ CLIMATES = {
             "identity": {"cache_ttl": 600},
         },
         hold_interval=3600.0,
+        session=7200.0,
     ),
     "calm": Climate(
         length=400.0,
@@ -151,17 +156,21 @@ CLIMATES = {
             "selfheal": {"interval": 100},
             "scheduler": {"interval": 5},
         },
+        session=3.0,
     ),
 }
 FAULTS_LAST = {"storm": (5.0, 240.0), "quiet": (60.0, DAY / 2), "calm": (5.0, 60.0)}
 
 
-def draw_plan(seed: int, climate: str, length: float | None = None, engine: str = "convergence") -> Plan:
+def draw_plan(
+    seed: int, climate: str, length: float | None = None, engine: str = "convergence", processes: int = 1
+) -> Plan:
     """
     The same for the same seed.
 
     :param length: seconds, if not the climate's.
     :param engine: of ``ENGINES``, or ``MIXED``, or ``FLIPS``. Whichever it is, the same happens; but only with convergence nothing is held.
+    :param processes: how many live at the same time. The same happens, and more.
     """
     random, weather = Random(f"plan {seed}"), CLIMATES[climate]
     length = length or weather.length
@@ -169,28 +178,53 @@ def draw_plan(seed: int, climate: str, length: float | None = None, engine: str 
     happenings, at = [], 0.0
     while (at := at + random.expovariate(1 / weather.gap)) < length * 0.9:
         happenings.append(Happening(round(at, 3), *draw_happening(random, climate, groups)))
-    if engine == "convergence":
-        return Plan(seed, climate, length, groups, tuple(happenings))
-    random = Random(f"engines {seed}")
-    first = random.choice([*ENGINES, MIXED]) if engine == FLIPS else engine
-    happenings += draw_apart(random, climate, length, "hold")
-    happenings += draw_apart(random, climate, length, "flip") if engine == FLIPS else []
-    return Plan(seed, climate, length, groups, tuple(sorted(happenings, key=lambda each: each.at)), first)
+    engines = [engine] * processes
+    if engine != "convergence":
+        random = Random(f"engines {seed}")
+        engines[0] = random.choice([*ENGINES, MIXED]) if engine == FLIPS else engine
+        happenings += draw_apart(random, climate, length, "hold")
+        happenings += draw_apart(random, climate, length, "flip") if engine == FLIPS else []
+    if processes > 1:
+        random = Random(f"processes {seed}")
+        engines[1:] = [random.choice([*ENGINES, MIXED]) if engine == FLIPS else engine for _ in engines[1:]]
+        happenings = [somewhere(random, each, processes) for each in happenings]
+        for kind in TOGETHER:
+            happenings += draw_apart(random, climate, length, kind, processes)
+    ordered = tuple(sorted(happenings, key=lambda each: each.at))
+    return Plan(seed, climate, length, groups, ordered, engines[0], tuple(engines[1:]))
 
 
-def draw_apart(random: Random, climate: str, length: float, kind: str) -> list[Happening]:
+def draw_apart(random: Random, climate: str, length: float, kind: str, processes: int = 1) -> list[Happening]:
     """All that happens of one of those ``KINDS`` that are not drawn with the others, lest seeds mean something else."""
     happenings, at, rate = [], 0.0, 1 / (APART[kind] * CLIMATES[climate].gap)
     while (at := at + random.expovariate(rate)) < length * 0.9:
-        happenings.append(Happening(round(at, 3), kind, draw_details(random, climate, kind)))
+        happenings.append(Happening(round(at, 3), kind, draw_details(random, climate, kind, processes)))
     return happenings
 
 
-def draw_details(random: Random, climate: str, kind: str) -> tuple:
-    if kind == "hold":
-        return random.choice(["", *TENANTS]), round(random.uniform(*FAULTS_LAST[climate]), 1)
-    verb = random.choice(["die", "die", "restart"])
-    return random.choice([*ENGINES, MIXED]), verb, random.randrange(60) if verb == "die" else 0
+def somewhere(random: Random, happening: Happening, processes: int) -> Happening:
+    """The same; if it happens to one process, to any."""
+    if happening.what not in ("process", "flip"):
+        return happening
+    return evolve(happening, details=(*happening.details, random.randrange(processes)))
+
+
+def draw_details(random: Random, climate: str, kind: str, processes: int = 1) -> tuple:
+    match kind:
+        case "hold":
+            return random.choice(["", *TENANTS]), round(random.uniform(*FAULTS_LAST[climate]), 1)
+        case "flip":
+            verb = random.choice(["die", "die", "restart"])
+            return random.choice([*ENGINES, MIXED]), verb, random.randrange(60) if verb == "die" else 0
+    session, longest = CLIMATES[climate].session, FAULTS_LAST[climate][1]
+    lasting = round(session * random.choice([0.5, 1.0, random.uniform(1.0, 3.0)]) + random.choice([0, 0, longest]), 1)
+    match kind:
+        case "freeze":
+            return random.randrange(1, 30), lasting
+        case "coordinator":
+            return random.choice(["away", "away", "forget"]), lasting
+        case _:
+            return random.randrange(processes), lasting
 
 
 def draw_group(random: Random) -> GroupPlan:
@@ -293,9 +327,15 @@ KINDS = {
     "process": 3,
     "flip": 0,
     "hold": 0,
+    "freeze": 0,
+    "session": 0,
+    "leave": 0,
+    "coordinator": 0,
 }
 """How often what happens, compared with each other."""
-APART = {"hold": 12.0, "flip": 6.0}
+TOGETHER = ("freeze", "session", "leave", "coordinator")
+"""What happens only where several processes live."""
+APART = {"hold": 12.0, "flip": 6.0, "freeze": 3.0, "session": 8.0, "leave": 8.0, "coordinator": 12.0}
 """After how many other happenings there is one of these, on average."""
 
 

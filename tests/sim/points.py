@@ -10,6 +10,9 @@ A point is the number of something that otter does, and what happens there:
 death            the process is killed at that effect (see ``Simulation.effect``), and another one starts 7 s later
 worker to cycle  the same, and the first one has the worker engine, the other one cycle; likewise for all pairs of engines
 in turn          the same from convergence to cycle, and again and again, 25 effects later, to worker and back
+takeover         of two processes that share the work, the one that does so is stopped there, and goes on 4.5 s later, when the other
+                 has all of it: what it was about to send leaves then. Likewise *late takeover*, 20 s later, when its requests
+                 have timed out; and with the worker on one of them, *takeover beside the worker*, and so on
 stale 60         that list of servers is as old as so many seconds; likewise *stale 200*
 stale nodes      that list of a balancer's nodes is the one from before the last change
 hint lost        the hint never comes; number 0 stands for all of them. Likewise *hint late*, *hint doubled*, only for all
@@ -47,7 +50,7 @@ from tests.sim.oracles import require
 from tests.sim.plan import BALANCERS, ENGINES, TENANTS, Happening, Plan
 from tests.sim.run import Run
 from tests.sim.scenarios import SCENARIOS, with_engine
-from tests.sim.simulation import Simulation, balancer_of
+from tests.sim.simulation import Place, Simulation, balancer_of
 from tests.sim.store import StoreFault
 from tests.sim.world.answers import Answer, Ask
 from tests.sim.world.clb import Node
@@ -61,6 +64,17 @@ PAIRS = {f"{first} to {then}": (first, then) for first, then in permutations(ENG
 TURNS = {"in turn": ("convergence", "cycle", "worker") * 2}
 FLIPS: Mapping[str, Sequence[str]] = PAIRS | TURNS
 """The engines that processes have, one after the other."""
+TWO = {
+    "": ("convergence", "convergence"),
+    " by the worker": ("convergence", "worker"),
+    " from the worker": ("worker", "convergence"),
+}
+TAKEOVERS = {
+    f"{late}takeover{who}": (engines, seconds)
+    for late, seconds in {"": 4.5, "late ": 20.0}.items()
+    for who, engines in TWO.items()
+}
+"""The engines of both processes, and for how long one of them is stopped (seconds)."""
 KINDS = ("death", *AGES, "stale nodes", *HINTS, *STORE, *NETWORK)
 TURN = 25
 """Effects after which the next one has its turn."""
@@ -245,12 +259,12 @@ class Disturbed(Run):
             self.engines = deque(FLIPS.get(self.point.kind, ())[1:])
             disturb(simulation, self.point)
 
-    def restart_soon(self) -> None:
+    def restart_soon(self, place: Place) -> None:
         if self.engines:
-            self.simulation.engine = self.engines.popleft()
+            place.engine = self.engines.popleft()
         if self.engines:
             self.simulation.dies_at = self.simulation.effects + TURN
-        self.simulation.time.later(7.0, self.restart)
+        self.simulation.time.later(7.0, lambda: self.restart(place))
 
     def happen(self, actor: Any, happening: Happening) -> None:
         before = [len(owned.asked) for owned in self.users.groups]
@@ -276,6 +290,7 @@ class Disturbed(Run):
         reached = {
             **dict.fromkeys(("death", *PAIRS), simulation.effects if simulation.dies_at is None else 0),
             **dict.fromkeys(TURNS, simulation.effects),
+            **dict.fromkeys(TAKEOVERS, simulation.effects if simulation.freezes_at is None else 0),
             **dict.fromkeys(AGES, reads.lists),
             "stale nodes": reads.looks,
             **dict.fromkeys(HINTS, simulation.hinted),
@@ -321,6 +336,8 @@ def disturb(simulation: Simulation, point: Point) -> None:
     match point.kind:
         case kind if kind == "death" or kind in FLIPS:
             simulation.dies_at = point.number
+        case kind if kind in TAKEOVERS:
+            simulation.freezes_at, (_, simulation.freezes_for) = point.number, TAKEOVERS[kind]
         case kind if kind in STORE:
             simulation.disk.chosen[point.number] = StoreFault(STORE[kind])
         case kind if kind in NETWORK:
@@ -503,8 +520,27 @@ def flips_of(name: str) -> Mapping[str, Sequence[Point]]:
     return {kind: [evolve(death, kind=kind) for death in deaths[engines[0]]] for kind, engines in FLIPS.items()}
 
 
+def takeovers_of(name: str) -> Mapping[str, Sequence[Point]]:
+    """Where one of two processes may be stopped, for each of ``TAKEOVERS``: wherever a death would differ from the others."""
+    deaths = {kind: distinct(points_of(shared(name, kind))["death"]) for kind in TAKEOVERS}
+    return {kind: [evolve(death, kind=kind) for death in points] for kind, points in deaths.items()}
+
+
+def shared(name: str, kind: str) -> Plan:
+    """The scenario with the two processes of which one takes over."""
+    first, second = engines = TAKEOVERS[kind][0]
+    return evolve(with_engine(name, max(engines)), engine=first, others=(second,))
+
+
 def plan_of(name: str, point: Point) -> Plan:
+    if point.kind in TAKEOVERS:
+        return shared(name, point.kind)
     return with_engine(name, FLIPS[point.kind][0]) if point.kind in FLIPS else SCENARIOS[name]
+
+
+def places_of(name: str) -> Mapping[str, Sequence[Point]]:
+    """All of them."""
+    return {**points_of(SCENARIOS[name]), **flips_of(name), **takeovers_of(name)}
 
 
 def explained(name: str, point: Point, wrong: str) -> str:
@@ -537,7 +573,7 @@ def run_all(names: Sequence[str]) -> int:
     total = bad = 0
     for name in names:
         counts = []
-        for kind, points in {**points_of(SCENARIOS[name]), **flips_of(name)}.items():
+        for kind, points in places_of(name).items():
             found = failures(name, points)
             for failure in found:
                 print(failure, flush=True)
@@ -550,8 +586,7 @@ def run_all(names: Sequence[str]) -> int:
 
 def run_one(name: str, kind: str, number: int) -> int:
     """With its trace."""
-    places = {**points_of(SCENARIOS[name]), **flips_of(name)}[kind]
-    [point] = [point for point in places if point.number == number]
+    [point] = [point for point in places_of(name)[kind] if point.number == number]
     plan = plan_of(name, point)
     run = Disturbed(plan, point=point)
     result = run.go()

@@ -13,7 +13,7 @@ from otter.domain.group import Status
 from tests.sim.happenings import Hands, Owned, Users
 from tests.sim.oracles import Oracles, Violation, require
 from tests.sim.plan import Plan
-from tests.sim.simulation import KEYS, Simulation
+from tests.sim.simulation import KEYS, Place, Simulation
 
 SETTLES_WITHIN = 7200.0
 """Seconds after the last trouble in which everything becomes as it was asked for; or two self-heal sweeps, if they take longer."""
@@ -75,12 +75,12 @@ class Run:
         self.oracles = Oracles(self.simulation, self.users, self.hands)
         self.simulation.on_death.append(self.restart_soon)
 
-    def restart_soon(self) -> None:
-        self.simulation.time.later(self.hands.random.uniform(1.0, 20.0), self.restart)
+    def restart_soon(self, place: Place) -> None:
+        self.simulation.time.later(self.hands.random.uniform(1.0, 20.0), lambda: self.restart(place))
 
-    def restart(self) -> None:
-        if self.simulation.process is None:
-            self.simulation.begin_process()
+    def restart(self, place: Place) -> None:
+        if place.process is None and not place.closed:
+            self.simulation.begin_process(place)
 
     def go(self) -> Result:
         globalLogPublisher.addObserver(self.look_for_bugs)
@@ -95,7 +95,8 @@ class Run:
 
     def live(self) -> None:
         simulation, begin = self.simulation, self.simulation.time.now
-        simulation.begin_process()
+        for place in simulation.places:
+            simulation.begin_process(place)
         for owned in list(self.users.groups):
             self.begin(self.users.make(owned))
         for happening in self.plan.happenings:
@@ -125,8 +126,9 @@ class Run:
         """All troubles are over, and owners mend what they broke. Everything becomes as it was asked for, and then nothing happens."""
         simulation = self.simulation
         self.hands.end_all()
-        simulation.set_clock(-simulation.ahead)
-        simulation.dies_at = None
+        for place in simulation.places:
+            place.set_clock(-place.ahead)
+        simulation.dies_at = simulation.freezes_at = None
         for which, owned in enumerate(self.users.groups):
             if owned.id is not None and not owned.deleted:
                 self.begin(self.mend(which, owned))

@@ -11,14 +11,17 @@ from twisted.application.service import IService
 from twisted.internet.defer import DeferredList, maybeDeferred
 
 from otter.config import Config, EngineName, read
-from otter.coordination.local import LocalMarks
+from otter.coordination.local import LocalShares
 from otter.daemon import Outside, furnish, make_cloud
 from otter.domain.group import Group, GroupId
+from otter.domain.shares import share_of
 from otter.domain.webhook import ServiceKeys
 from otter.rest.app import Operations
 from otter.services.holds import Holds
+from otter.services.ownership import Ownership
 from otter.store.sqlite.database import Inline, connect
 from otter.store.sqlite.store import SQLiteStore
+from tests.sim.coordination import Coordinator, Hints, Seat, is_divided
 from tests.sim.network import Client, Network
 from tests.sim.plan import BALANCERS, CLIMATES, MIXED, TENANTS, Plan
 from tests.sim.store import Disk, DistantStore
@@ -51,59 +54,78 @@ class Trace:
 
 
 @define(eq=False)
-class Hints:
-    """``LocalMarks`` of which some get lost, or come late, or twice. :ivar mood: "", "lost", "late" or "doubled"."""
-
-    clock: ProcessClock
-    mood: Callable[[], str]
-    marks: LocalMarks = field(factory=LocalMarks)
-
-    async def mark(self, group_id: GroupId) -> None:
-        mood = self.mood()
-        if mood == "lost":
-            return
-        if mood == "late":
-            self.clock.callLater(7.0, lambda: self._pass_on(group_id))
-            return
-        for _ in range(2 if mood == "doubled" else 1):
-            self._pass_on(group_id)
-
-    def subscribe(self, wake: Callable[[GroupId], None]) -> None:
-        self.marks.subscribe(wake)
-
-    def _pass_on(self, group_id: GroupId) -> None:
-        for wake in self.marks._wakes:
-            wake(group_id)
-
-
-@define(eq=False)
 class Process:
-    """One life of otter."""
+    """One life of otter. :ivar seat: what it has of the work; None if there are no others."""
 
     clock: ProcessClock
     operations: Operations
     services: list[IService]
+    seat: Seat | None = None
 
     def start(self) -> None:
         for service in self.services:
             service.startService()
+        if self.seat is not None:
+            self.seat.start()
 
     def stop(self) -> None:
-        """What is held is read until the last pass is over."""
+        """What is held is read, and what it has is its own, until the last pass is over."""
         holds, *others = self.services
         over = [maybeDeferred(service.stopService) for service in reversed(others)]
-        DeferredList(over, consumeErrors=True).addBoth(lambda _: holds.stopService())
+        DeferredList(over, consumeErrors=True).addBoth(lambda _: self._stop_last(holds))
+
+    def _stop_last(self, holds: IService) -> None:
+        holds.stopService()
+        if self.seat is not None:
+            self.seat.leave()
+
+
+@define(eq=False)
+class Place:
+    """
+    Where one process after the other lives: a machine.
+
+    :ivar engine: see ``Plan``; the next process's, and this one's unless it was changed since. :ivar config: this one's.
+    :ivar ahead: seconds by which the clock of the machine differs from the world's.
+    :ivar closed: no process begins here for now.
+    """
+
+    engine: str
+    config: Config
+    ahead: float = 0.0
+    closed: bool = False
+    process: Process | None = None
+
+    @property
+    def next_config(self) -> Config:
+        """Of a process that begins now."""
+        if self.engine == MIXED:
+            return evolve(self.config, engine=EngineName.CONVERGENCE, worker_tenants=TENANTS[-1:])
+        return evolve(self.config, engine=EngineName(self.engine), worker_tenants=())
+
+    def heals(self, tenant: str) -> bool:
+        """Whether groups of the tenant that are worked on here become well without anybody's asking."""
+        config = self.next_config if self.process is None else self.config
+        return config.engine is EngineName.CONVERGENCE and tenant not in config.worker_tenants
+
+    def set_clock(self, seconds: float) -> None:
+        """Of the machine that processes run on, forward or back."""
+        self.ahead += seconds
+        if self.process is not None:
+            self.process.clock.ahead += seconds
 
 
 @define(eq=False)
 class Simulation:
     """
     :ivar effects: how many things processes have done to the world so far.
-    :ivar dies_at: the effect that the process does not outlive; None if it does outlive all.
+    :ivar places: one, unless ``Plan.others`` says that there are more.
+    :ivar coordinator: divides the work among processes; asked by nobody if there is but one place.
+    :ivar dies_at: the effect that its process does not outlive; None if it does outlive all. :ivar freezes_at: likewise, the
+        effect at which its process is stopped, for ``freezes_for`` seconds. :ivar frozen_until: when it went on, or will (seconds since 1970).
     :ivar hints: what becomes of hints at this moment.
     :ivar hinted: how many there have been. :ivar lost_hint: the one that gets lost whatever becomes of others; None for none.
-    :ivar ahead: seconds by which the clock of the machine differs from the world's.
-    :ivar engine: see ``Plan``; the next process's, and this one's unless it was changed since. :ivar had: all that processes had.
+    :ivar had: the engines that processes had.
     """
 
     plan: Plan
@@ -111,14 +133,16 @@ class Simulation:
     time: Time = field(factory=Time)
     effects: int = 0
     dies_at: int | None = None
+    freezes_at: int | None = None
+    freezes_for: float = 0.0
+    frozen_until: float = 0.0
     hints: str = ""
     hinted: int = 0
     lost_hint: int | None = None
     on_effect: list[Callable[[str], None]] = field(factory=list)
-    on_death: list[Callable[[], None]] = field(factory=list)
-    process: Process | None = None
-    ahead: float = 0.0
-    engine: str = field(init=False)
+    on_death: list[Callable[[Place], None]] = field(factory=list)
+    places: list[Place] = field(init=False)
+    coordinator: Coordinator = field(init=False)
     had: set[str] = field(init=False, factory=set)
     config: Config = field(init=False)
     network: Network = field(init=False)
@@ -130,6 +154,9 @@ class Simulation:
     pools: dict[str, str] = field(init=False, factory=dict)
     _connection: Any = field(init=False, factory=lambda: connect(":memory:"))
     _lives: int = field(init=False, default=0)
+    _asked: int = field(init=False, default=0)
+    _seats: dict[ProcessClock, Seat] = field(init=False, factory=dict)
+    _actor: Seat | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         document = {
@@ -139,7 +166,9 @@ class Simulation:
         }
         document["identity"] |= CLIMATES[self.plan.climate].config.get("identity", {})
         self.config = read(Config, document, "")
-        self.engine = self.plan.engine
+        self.places = [Place(engine, self.config) for engine in (self.plan.engine, *self.plan.others)]
+        session = CLIMATES[self.plan.climate].session
+        self.coordinator = Coordinator(self.time, self.chance("coordinator"), session)
         nature = Nature(lambda: self.time.now, self.time.later, self.chance("cloud"))
         self.identity = Identity(nature, {name: f"http://sim/{service}" for name, service in CATALOG.items()})
         self.nova = Nova(nature)
@@ -162,82 +191,105 @@ class Simulation:
 
     # Processes
 
-    def begin_process(self) -> Process:
+    def begin_process(self, place: Place) -> Process:
         """A process on the same disk; otter's own wiring."""
         self._lives += 1
-        self.config = self.next_config
-        self.had.add(self.engine)
-        clock = ProcessClock(self.time, self.ahead)
+        place.config = config = place.next_config
+        self.had.add(place.engine)
+        clock = ProcessClock(self.time, place.ahead)
         store = DistantStore(
-            SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(clock, what)
+            SQLiteStore(Inline(self._connection)), self.disk, clock, lambda what: self.effect(place, clock, what)
         )
-        client: Any = Client(self.network, clock, lambda what: self.effect(clock, what))
+        client: Any = Client(self.network, clock, lambda what: self.effect(place, clock, what))
         outside = Outside(clock, clock.timer, client, self.chance(f"process {self._lives}"))
         interval = CLIMATES[self.plan.climate].hold_interval
-        holds = Holds(store, clock.timer, self.config.hold, interval)  # type: ignore[arg-type]
-        cloud = make_cloud(self.config, "password", holds, outside)
-        hints = Hints(clock, self.next_hint)
-        operations, services = furnish(self.config, store, cloud, KEYS, hints, holds, outside)  # type: ignore[arg-type]
-        self.process = Process(clock, operations, services)
-        self.process.start()
-        return self.process
+        holds = Holds(store, clock.timer, config.hold, interval)  # type: ignore[arg-type]
+        cloud = make_cloud(config, "password", holds, outside)
+        seat = None
+        if self.plan.others:
+            seat = self._seats[clock] = Seat(self.coordinator, clock, f"p{self._lives}", store.next_epoch)
+        hints = Hints(clock, self.next_hint, seat)
+        ownership = Ownership(seat or LocalShares(store.epoch))
+        rooms = (config, store, cloud, KEYS, hints, ownership, holds, outside)
+        operations, services = furnish(*rooms)  # type: ignore[arg-type]
+        place.process = Process(clock, operations, services, seat)
+        place.process.start()
+        return place.process
 
-    def die(self) -> None:
+    @property
+    def processes(self) -> list[Process]:
+        return [place.process for place in self.places if place.process is not None]
+
+    def next_process(self) -> Process | None:
+        """Whichever is asked next: each in its turn; None if there is none."""
+        self._asked += 1
+        return self.processes[self._asked % len(self.processes)] if self.processes else None
+
+    def die(self, place: Place) -> None:
         """As by SIGKILL. What was on its way to a service arrives all the same."""
-        if self.process is not None:
+        if place.process is not None:
             self.trace.add(self.time.now, "the process dies")
-            process, self.process = self.process, None
-            self._end(process)
+            process, place.process = place.process, None
+            self._end(place, process)
 
-    def stop(self) -> None:
+    def stop(self, place: Place) -> None:
         """As by SIGTERM: nobody listens any more, and what is under way has some seconds to end."""
-        process, self.process = self.process, None
+        process, place.process = place.process, None
         assert process is not None
         process.stop()
-        self.time.later(10.0, lambda: self._end(process))
+        self.time.later(10.0, lambda: self._end(place, process))
 
-    def _end(self, process: Process) -> None:
+    def freeze(self, clock: ProcessClock, seconds: float) -> None:
+        """As by SIGSTOP, and SIGCONT some time later."""
+        self.trace.add(self.time.now, f"a process is stopped for {seconds:g} s")
+        clock.freeze(seconds)
+        self.frozen_until = max(self.frozen_until, self.time.now + seconds)
+
+    def _end(self, place: Place, process: Process) -> None:
         process.clock.die()
         for listener in self.on_death:
-            listener()
-
-    def set_clock(self, seconds: float) -> None:
-        """Of the machine that processes run on, forward or back."""
-        self.ahead += seconds
-        if self.process is not None:
-            self.process.clock.ahead += seconds
+            listener(place)
 
     def next_hint(self) -> str:
         """What becomes of a hint that is given now."""
         self.hinted += 1
         return "lost" if self.hinted == self.lost_hint else self.hints
 
-    def effect(self, clock: ProcessClock, what: str) -> bool:
+    def effect(self, place: Place, clock: ProcessClock, what: str) -> bool:
         """A process does something to the world. Whether it lives on."""
         if clock.dead:
             return False
         self.effects += 1
-        self.trace.add(self.time.now, what)
+        self._actor = self._seats.get(clock)
+        self.trace.add(self.time.now, f"{self.places.index(place)} {what}" if self.plan.others else what)
         for listener in self.on_effect:
             listener(what)
+        if self.freezes_at is not None and self.effects >= self.freezes_at:
+            self.freezes_at = None
+            self.freeze(clock, self.freezes_for)
         if self.dies_at is not None and self.effects >= self.dies_at:
             self.dies_at = None
-            self.die()
+            self.die(place)
         return not clock.dead
 
-    @property
-    def next_config(self) -> Config:
-        """Of a process that begins now."""
-        if self.engine == MIXED:
-            return evolve(self.config, engine=EngineName.CONVERGENCE, worker_tenants=TENANTS[-1:])
-        return evolve(self.config, engine=EngineName(self.engine), worker_tenants=())
+    def fence_of_actor(self, tenant: str) -> int | None:
+        """That under which the process whose effect was the last one works for the tenant at this moment; 0 if it has no others."""
+        return self._actor.fence(share_of(tenant)) if self._actor else 0
 
     def heals(self, tenant: str) -> bool:
-        """Whether the tenant's groups become well without anybody's asking."""
-        config = self.next_config if self.process is None else self.config
-        return config.engine is EngineName.CONVERGENCE and tenant not in config.worker_tenants
+        """Whether the tenant's groups become well without anybody's asking, wherever they are worked on."""
+        return all(place.heals(tenant) for place in self.places)
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which the machine that is most ahead is."""
+        return max(place.ahead for place in self.places)
 
     # The truth
+
+    def is_divided(self) -> bool:
+        """Whether each share of the work has one owner, and none has more than others."""
+        return not self.plan.others or is_divided(self.coordinator)
 
     def group(self, group_id: GroupId) -> Group | None:
         """As it is stored."""

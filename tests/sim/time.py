@@ -24,7 +24,7 @@ class Event:
         self.happen = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Time:
     """:ivar now: seconds since 1970."""
 
@@ -131,6 +131,11 @@ class ProcessClock:
 
     def forget(self, call: Call) -> None:
         self._calls.pop(call, None)
+
+    @property
+    def frozen_for(self) -> float:
+        """Seconds until the process goes on; 0 if it runs."""
+        return max(0.0, self._frozen_until - self.time.now)
 
     def freeze(self, seconds: float) -> None:
         """The process is stopped, as by SIGSTOP, and goes on after that time without knowing."""

@@ -135,7 +135,7 @@ class OnCassandra:
         return self.store_over(self.keyspace.client)
 
     def store_over(self, client, clock=reactor):
-        return CassandraStore(client, clock, 1)
+        return CassandraStore(client, clock, 0)
 
     def disturbed(self):
         """A store, and the client below it."""

@@ -9,7 +9,7 @@ from twisted.logger import Logger, LogLevel
 from otter.store.cassandra import queries, schema
 from otter.store.cassandra.advice import advice_for
 from otter.store.cassandra.client import CannotConnect, Cassandra, Place, Row
-from otter.store.cassandra.store import CassandraStore
+from otter.store.cassandra.store import CassandraStore, counted
 
 log = Logger()
 
@@ -58,12 +58,7 @@ def used_keys(client: Cassandra, clock: Any) -> Sequence[str]:
 def begin_epoch(client: Cassandra) -> int:
     """The number of this opening. What others count at the same time is another one."""
     for _ in range(50):
-        rows = client.execute_now(queries.EPOCH, {}, "LOCAL_SERIAL")
-        if not rows:
-            query, args, epoch = queries.FIRST_EPOCH, {}, 1
-        else:
-            epoch = rows[0]["epoch"] + 1
-            query, args = queries.NEXT_EPOCH, {"epoch": epoch - 1, "new": epoch}
-        if client.execute_now(query, args)[0]["[applied]"]:
+        statement, epoch = counted(client.execute_now(queries.EPOCH, {}, "LOCAL_SERIAL"))
+        if client.execute_now(statement.query, statement.args)[0]["[applied]"]:
             return epoch
     raise CannotConnect("others open the store all the time")

@@ -74,7 +74,8 @@ DROP_EVENT = (
 )
 EVENTS = (
     "SELECT due, tenant, grp, policy FROM {keyspace}.schedule"
-    " WHERE part = :part AND slot = :slot AND due <= :until LIMIT :most"
+    " WHERE part = :part AND slot = :slot AND (due, tenant, grp, policy) > (:due, :tenant, :grp, :policy)"
+    " AND (due) <= (:until) LIMIT :most"
 )
 PUT_SLOT = "INSERT INTO {keyspace}.schedule_slots (part, slot) VALUES (:part, :slot)"
 DROP_SLOT = "DELETE FROM {keyspace}.schedule_slots WHERE part = :part AND slot = :slot"
@@ -93,6 +94,12 @@ IS_SUSPENDED = "SELECT tenant FROM {keyspace}.suspensions WHERE name = 'all' AND
 HOLD = "INSERT INTO {keyspace}.holds (name, everything, tenant) VALUES ('all', :everything, :tenant)"
 RELEASE = "DELETE FROM {keyspace}.holds WHERE name = 'all' AND everything = :everything AND tenant = :tenant"
 HELD = "SELECT everything, tenant FROM {keyspace}.holds WHERE name = 'all'"
+
+SPLITS = "SELECT tenant, document FROM {keyspace}.splits WHERE name = 'all'"
+FIRST_SPLIT = "INSERT INTO {keyspace}.splits (name, tenant, document) VALUES ('all', :tenant, :document) IF NOT EXISTS"
+NEXT_SPLIT = (
+    "UPDATE {keyspace}.splits SET document = :document WHERE name = 'all' AND tenant = :tenant IF document = :old"
+)
 
 EPOCH = "SELECT epoch FROM {keyspace}.epochs WHERE name = 'otter'"
 FIRST_EPOCH = "INSERT INTO {keyspace}.epochs (name, epoch) VALUES ('otter', 1) IF NOT EXISTS"

@@ -1,9 +1,9 @@
 """``IStore`` on Apache Cassandra. (docs/cassandra.md.)"""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 from attrs import define, evolve, field
@@ -27,6 +27,7 @@ from otter.domain.history import KEPT, Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
+from otter.domain.shares import SHARES, Split, number_of, share_of
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook
 from otter.store.cassandra import queries
@@ -53,10 +54,9 @@ from otter.store.cassandra.partition import (
     webhook_in,
     webhook_row,
 )
-from otter.store.documents import load_entry
-from otter.store.interface import Change, Execution, WebhookChange
+from otter.store.documents import dump_split, load_entry, load_split
+from otter.store.interface import Change, Execution, Mine, WebhookChange
 
-SHARES = 256
 PARTS = 16
 """Of the schedule, and of the list of a key's capabilities."""
 SLOT = 3600.0
@@ -70,6 +70,8 @@ HASTE = 60.0
 SOONEST = 2**32 - 1
 LOOKED_AT = 100
 """Rows of an index at most that one look compares with what they are of."""
+EARLIEST = {"due": -1.0, "tenant": "", "grp": "", "policy": ""}
+"""Comes before every event."""
 
 
 @define(eq=False)
@@ -97,6 +99,20 @@ class CassandraStore:
     async def close(self) -> None:
         await deferToThread(self.client.close)
         self.client.forget_waiting()
+
+    async def next_epoch(self) -> int:
+        """Whoever does not know whether a number is theirs takes the next one."""
+        for tries in range(50):
+            rows = await self.client.execute(queries.EPOCH, {}, "LOCAL_SERIAL")
+            statement, epoch = counted(rows)
+            try:
+                answer = await self.client.change([statement])
+                if answer["[applied]"]:
+                    return epoch
+            except Unknown:
+                pass
+            await deferLater(self.clock, self._changes.random.uniform(0.0, 0.05) * (tries + 1))
+        raise StoreUnavailable("others take numbers all the time")
 
     # Groups
 
@@ -166,9 +182,11 @@ class CassandraStore:
                 ids.remove(partition.id)
         return ids
 
-    async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
+    async def divergent_groups(
+        self, until: float, shares: Collection[int] | None = None
+    ) -> Sequence[tuple[GroupId, float]]:
         """The index may be wrong, and is set right, some groups at a time: a group that is not divergent comes to no harm by a look."""
-        rows = await self._of_all_shares(queries.DIVERGENT)
+        rows = await self._of_shares(queries.DIVERGENT, shares)
         suspended = set(await self.suspended_tenants())
         due = {GroupId(row["tenant"], row["grp"]): row["due"] for row in rows if row["due"] < until}
         doubtful = [group_id for group_id in due if group_id.tenant in suspended]
@@ -184,12 +202,12 @@ class CassandraStore:
                 due[partition.id] = when
         return sorted(due.items(), key=lambda each: each[1])
 
-    async def settled_groups(self) -> Sequence[GroupId]:
-        divergent = {(row["tenant"], row["grp"]) for row in await self._of_all_shares(queries.DIVERGENT)}
+    async def settled_groups(self, shares: Collection[int] | None = None) -> Sequence[GroupId]:
+        divergent = {(row["tenant"], row["grp"]) for row in await self._of_shares(queries.DIVERGENT, shares)}
         suspended = set(await self.suspended_tenants())
         return [
             GroupId(row["tenant"], row["grp"])
-            for row in await self._of_all_shares(queries.SHARE)
+            for row in await self._of_shares(queries.SHARE, shares)
             if not row["paused"] and row["tenant"] not in suspended and (row["tenant"], row["grp"]) not in divergent
         ]
 
@@ -215,8 +233,21 @@ class CassandraStore:
         tenants = frozenset(row["tenant"] for row in rows if not row["everything"])
         return Hold(any(row["everything"] for row in rows), tenants)
 
+    async def splits(self) -> Mapping[str, Split]:
+        return {row["tenant"]: load_split(row["document"]) for row in await self.client.execute(queries.SPLITS, {})}
+
+    async def replace_split(self, tenant: str, old: Split | None, new: Split) -> bool:
+        args = {"tenant": tenant, "document": dump_split(new)}
+        first = Statement(queries.FIRST_SPLIT, args)
+        change = first if old is None else Statement(queries.NEXT_SPLIT, {**args, "old": dump_split(old)})
+        return (await self._changed([change]))["[applied]"]
+
+    async def crowds(self, least: int) -> Mapping[str, int]:
+        sizes = Counter(row["tenant"] for row in await self._of_shares(queries.SHARE))
+        return {tenant: size for tenant, size in sizes.items() if size >= least}
+
     async def counts(self) -> Counts:
-        ids = [GroupId(row["tenant"], row["grp"]) for row in await self._of_all_shares(queries.SHARE)]
+        ids = [GroupId(row["tenant"], row["grp"]) for row in await self._of_shares(queries.SHARE)]
         kinds = [row["kind"] for rows in await together(map(self._kinds, ids)) for row in rows]
         return Counts(len(ids), kinds.count(POLICY), kinds.count(WEBHOOK))
 
@@ -248,8 +279,10 @@ class CassandraStore:
 
         await self._changes.make(group_id, [one(POLICY, policy.id)], update)
 
-    async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
-        parts = await together(self._due_in(part, until, most) for part in range(PARTS))
+    async def due_policies(
+        self, until: float, most: int, mine: Mine = lambda group_id: True
+    ) -> Sequence[tuple[GroupId, Policy]]:
+        parts = await together(self._due_in(part, until, most, mine) for part in range(PARTS))
         events = sorted((event for part in parts for event in part), key=lambda e: (e["due"], e["policy"]))[:most]
         policies = await together(map(self._policy_of, events))
         return [each for each in policies if each is not None]
@@ -404,8 +437,9 @@ class CassandraStore:
     async def _kinds(self, group_id: GroupId) -> Sequence[Mapping[str, Any]]:
         return await self.client.execute(queries.IDS, key_of(group_id))
 
-    async def _of_all_shares(self, query: str) -> list[Mapping[str, Any]]:
-        found = await together(self.client.execute(query, {"share": share}) for share in range(SHARES))
+    async def _of_shares(self, query: str, shares: Collection[int] | None = None) -> list[Mapping[str, Any]]:
+        numbers = range(SHARES) if shares is None else shares
+        found = await together(self.client.execute(query, {"share": share}) for share in numbers)
         return [row for rows in found for row in rows]
 
     async def _is_used(self, key_id: str) -> bool:
@@ -626,19 +660,28 @@ class CassandraStore:
         await self.client.execute(queries.PUT_SLOT, {"part": event["part"], "slot": event["slot"]})
         await self.client.execute(queries.PUT_EVENT, event)
 
-    async def _due_in(self, part: int, until: float, most: int) -> list[Mapping[str, Any]]:
+    async def _due_in(self, part: int, until: float, most: int, mine: Mine) -> list[Mapping[str, Any]]:
         """Events of one part, the earliest first. Slots that are over and empty are forgotten."""
         found: list[Mapping[str, Any]] = []
         slots = await self.client.execute(queries.SLOTS, {"part": part, "slot": slot_of(until)})
         for slot in (row["slot"] for row in slots):
-            args = {"part": part, "slot": slot, "until": until, "most": most - len(found)}
-            rows = await self.client.execute(queries.EVENTS, args)
-            found += [{**row, "part": part, "slot": slot} for row in rows]
-            if not rows and (slot + 2) * SLOT < until:
-                await self.client.execute(queries.DROP_SLOT, {"part": part, "slot": slot})
+            found += await self._due_in_slot({"part": part, "slot": slot}, until, most - len(found), mine)
             if len(found) >= most:
                 break
         return found
+
+    async def _due_in_slot(
+        self, place: Mapping[str, int], until: float, most: int, mine: Mine
+    ) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        after: Mapping[str, Any] | None = EARLIEST
+        while after is not None and len(found) < most:
+            rows = await self.client.execute(queries.EVENTS, {**place, **after, "until": until, "most": most})
+            found += [{**row, **place} for row in rows if mine(GroupId(row["tenant"], row["grp"]))]
+            if not rows and after is EARLIEST and (place["slot"] + 2) * SLOT < until:
+                await self.client.execute(queries.DROP_SLOT, place)
+            after = rows[-1] if len(rows) == most else None
+        return found[:most]
 
     async def _policy_of(self, event: Mapping[str, Any]) -> tuple[GroupId, Policy] | None:
         """None if the policy is due at another time, or is not there; then the event is forgotten after a while."""
@@ -660,6 +703,14 @@ async def together(waits: Iterable[Awaitable[Any]]) -> list[Any]:
         raise error.subFailure.value from None
 
 
+def counted(rows: Sequence[Mapping[str, Any]]) -> tuple[Statement, int]:
+    """What makes the next number of the one that was read, and that number."""
+    if not rows:
+        return Statement(queries.FIRST_EPOCH, {}), 1
+    epoch = rows[0]["epoch"]
+    return Statement(queries.NEXT_EPOCH, {"epoch": epoch, "new": epoch + 1}), epoch + 1
+
+
 def key_of(group_id: GroupId) -> dict[str, str]:
     return {"tenant": group_id.tenant, "grp": group_id.group}
 
@@ -668,13 +719,8 @@ def place_of(group_id: GroupId) -> dict[str, Any]:
     return {**key_of(group_id), "share": share_of(group_id.tenant)}
 
 
-def share_of(tenant: str) -> int:
-    """A tenant's groups are in one share; the same in every process, and for ever."""
-    return int.from_bytes(sha256(tenant.encode("utf-8", "surrogatepass")).digest()[:4]) % SHARES
-
-
 def part_of(text: str) -> int:
-    return int.from_bytes(sha256(text.encode("utf-8", "surrogatepass")).digest()[:4]) % PARTS
+    return number_of(text) % PARTS
 
 
 def slot_of(due: float) -> int:

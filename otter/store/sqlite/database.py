@@ -52,9 +52,9 @@ def lock(path: Path) -> IO:
     return file
 
 
-def begin_epoch(connection: sqlite3.Connection) -> int:
-    """The number of this opening of the file."""
-    [(epoch,)] = connection.execute("UPDATE epochs SET epoch = epoch + 1 RETURNING epoch").fetchall()
+def next_epoch(execute: Callable[..., sqlite3.Cursor]) -> int:
+    """A number for an opening of the file, or for a fence; nobody gets it again."""
+    [(epoch,)] = execute("UPDATE epochs SET epoch = epoch + 1 RETURNING epoch").fetchall()
     return epoch
 
 
@@ -81,7 +81,7 @@ class Inline:
 
     def __attrs_post_init__(self) -> None:
         migrate(self.connection, None)
-        self.epoch = begin_epoch(self.connection)
+        self.epoch = next_epoch(self.connection.execute)
 
     async def write(self, work: Work) -> Any:
         return attempt(self.connection, work)
@@ -129,7 +129,7 @@ class GroupCommit:
             private(self.path)
             self._reader = connect(str(self.path))
             migrate(self._reader, self.path)
-            self.epoch = begin_epoch(self._reader)
+            self.epoch = next_epoch(self._reader.execute)
         except (OSError, sqlite3.Error) as error:
             raise CannotOpen(f"{self.path} cannot be used as a store: {error}") from error
         threading.Thread(target=self._run, name="store-writer", daemon=True).start()

@@ -57,6 +57,7 @@ MIGRATIONS = (
     );
     CREATE INDEX passes_at ON passes (at);
     """,
+    "CREATE TABLE splits (tenant TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;",
 )
 """The version of a file is the number of these that it has seen. Published steps are never changed, only added to."""
 

@@ -1,7 +1,8 @@
 """``IStore`` on SQLite."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from attrs import evolve, frozen
@@ -21,6 +22,7 @@ from otter.domain.history import KEPT, LONGEST, Entry
 from otter.domain.hold import Hold
 from otter.domain.limits import Counts, Page
 from otter.domain.policy import Policy
+from otter.domain.shares import SHARES, Split, share_of
 from otter.domain.tags import ANYTHING, Expected
 from otter.domain.webhook import Webhook, webhook_of
 from otter.store.documents import (
@@ -28,18 +30,20 @@ from otter.store.documents import (
     dump_entry,
     dump_outbox,
     dump_roster,
+    dump_split,
     dump_state,
     launch_from,
     load_entry,
     load_members,
     load_outbox,
+    load_split,
     load_state,
     policy_from,
     roster_from,
 )
-from otter.store.interface import Change, Execution, WebhookChange
+from otter.store.interface import Change, Execution, Mine, WebhookChange
 from otter.store.sqlite import holds
-from otter.store.sqlite.database import GroupCommit, Inline
+from otter.store.sqlite.database import GroupCommit, Inline, next_epoch
 
 SUSPENDED = "EXISTS (SELECT 1 FROM suspensions WHERE suspensions.tenant = groups.tenant)"
 COLUMNS = f"tenant, id, config, launch, state, roster, passes, outbox, {SUSPENDED}, deleting"
@@ -60,7 +64,8 @@ CAPABILITY = (
 )
 DUE = (
     "SELECT p.tenant, p.group_id, p.id, p.document, p.due FROM policies AS p JOIN groups AS g"
-    " ON g.tenant = p.tenant AND g.id = p.group_id WHERE p.due <= ? AND NOT g.deleting ORDER BY p.due, p.id LIMIT ?"
+    " ON g.tenant = p.tenant AND g.id = p.group_id WHERE p.due <= ? AND NOT g.deleting ORDER BY p.due, p.id, p.tenant, p.group_id"
+    " LIMIT ? OFFSET ?"
 )
 REMEMBERED = (
     "SELECT verdict, why FROM executions"
@@ -87,6 +92,9 @@ class SQLiteStore:
     @property
     def epoch(self) -> int:
         return self.database.epoch
+
+    async def next_epoch(self) -> int:
+        return await self.database.write(next_epoch)
 
     @property
     def trouble(self) -> str | None:
@@ -141,14 +149,16 @@ class SQLiteStore:
     async def groups_with_events(self) -> Sequence[GroupId]:
         return [GroupId(*row) for row in self.database.read("SELECT tenant, id FROM groups WHERE outbox IS NOT NULL")]
 
-    async def divergent_groups(self, until: float) -> Sequence[tuple[GroupId, float]]:
+    async def divergent_groups(
+        self, until: float, shares: Collection[int] | None = None
+    ) -> Sequence[tuple[GroupId, float]]:
         sql = f"SELECT tenant, id, due FROM groups WHERE due < ? AND (deleting OR NOT {SUSPENDED}) ORDER BY due"
         rows = self.database.read(sql, (until,))
-        return [(GroupId(tenant, group), due) for tenant, group, due in rows]
+        return [(GroupId(tenant, group), due) for tenant, group, due in of_shares(rows, shares)]
 
-    async def settled_groups(self) -> Sequence[GroupId]:
+    async def settled_groups(self, shares: Collection[int] | None = None) -> Sequence[GroupId]:
         rows = self.database.read(f"SELECT tenant, id FROM groups WHERE due IS NULL AND NOT paused AND NOT {SUSPENDED}")
-        return [GroupId(*row) for row in rows]
+        return [GroupId(*row) for row in of_shares(rows, shares)]
 
     async def suspend(self, tenant: str) -> None:
         await self.database.write(lambda execute: execute("INSERT OR IGNORE INTO suspensions VALUES (?)", (tenant,)))
@@ -167,6 +177,24 @@ class SQLiteStore:
 
     async def held(self) -> Hold:
         return holds.held(self.database.read)
+
+    async def splits(self) -> Mapping[str, Split]:
+        rows = self.database.read("SELECT tenant, document FROM splits")
+        return {tenant: load_split(document) for tenant, document in rows}
+
+    async def replace_split(self, tenant: str, old: Split | None, new: Split) -> bool:
+        def replace(execute: Execute) -> bool:
+            row = (dump_split(new), tenant)
+            if old is None:
+                return execute("INSERT OR IGNORE INTO splits (document, tenant) VALUES (?, ?)", row).rowcount == 1
+            sql = "UPDATE splits SET document = ? WHERE tenant = ? AND document = ?"
+            return execute(sql, (*row, dump_split(old))).rowcount == 1
+
+        return await self.database.write(replace)
+
+    async def crowds(self, least: int) -> Mapping[str, int]:
+        sql = "SELECT tenant, COUNT(*) AS size FROM groups GROUP BY tenant HAVING size >= ?"
+        return dict(self.database.read(sql, (least,)))
 
     async def counts(self) -> Counts:
         [numbers] = self.database.read(
@@ -202,9 +230,16 @@ class SQLiteStore:
 
         await self.database.write(update)
 
-    async def due_policies(self, until: float, most: int) -> Sequence[tuple[GroupId, Policy]]:
-        rows = self.database.read(DUE, (until, most))
-        return [(GroupId(tenant, group), policy_from(*row)) for tenant, group, *row in rows]
+    async def due_policies(
+        self, until: float, most: int, mine: Mine = lambda group_id: True
+    ) -> Sequence[tuple[GroupId, Policy]]:
+        found: list[tuple[GroupId, Policy]] = []
+        for page in count():
+            rows = self.database.read(DUE, (until, most, most * page))
+            found += [(id, policy_from(*row)) for tenant, group, *row in rows if mine(id := GroupId(tenant, group))]
+            if len(rows) < most or len(found) >= most:
+                break
+        return found[:most]
 
     async def fire(self, group_id: GroupId, policy: Policy, then: float | None, change: Change) -> Group | None:
         def update(execute: Execute) -> Group | None:
@@ -314,6 +349,13 @@ class SQLiteStore:
 
 def key_of(group_id: GroupId) -> tuple[str, str]:
     return (group_id.tenant, group_id.group)
+
+
+def of_shares(rows: Sequence[tuple], shares: Collection[int] | None) -> Iterable[tuple]:
+    """The rows, which begin with a tenant, that are of the shares. Who has all of them, as is usual here, need not look."""
+    if shares is None or len(shares) == SHARES:
+        return rows
+    return (row for row in rows if share_of(row[0]) in shares)
 
 
 def row_of(group: Group) -> dict[str, Any]:
