@@ -48,7 +48,7 @@ class CourierTests(SynchronousTestCase):
             self.now(self.store.create_group(a_group(group_id=group_id), [], 10))
         self.begin()
 
-    def begin(self, store=None, **more):
+    def begin(self, store=None, mine=lambda group_id: True, **more):
         self.courier = Courier(store or self.store, mine, self.feed.send, self.clock, **more)
         self.courier.startService()
         self.addCleanup(lambda: self.courier.running and self.courier.stopService())
@@ -80,6 +80,14 @@ class CourierTests(SynchronousTestCase):
         self.assertEqual(len({id for _, id, _ in self.feed.took}), 3)
         self.wait(60)
         self.assertEqual((len(self.feed.asked), self.outbox().events), (3, a_group().outbox.events))
+
+    def test_what_others_are_to_send_is_left_to_them(self):
+        self.successResultOf(self.courier.stopService())
+        self.begin(mine=lambda group_id: group_id == OTHER)
+        self.tell("a")
+        self.tell("b", group_id=OTHER)
+        self.wait(60)
+        self.assertEqual((self.feed.messages(), len(self.outbox().events)), (["b"], 1))
 
     def test_many_events_are_sent_in_some_looks(self):
         self.tell(*map(str, range(BATCH + 10)))
