@@ -13,7 +13,7 @@ BIN := .venv/bin
 CLOUD_PYTHON ?= .venv-cloud/bin/python
 export PORT CLOUD_PORT DATA STORE CONFIG CLOUD_PYTHON NODES PROCESSES
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-cluster cloud serve demo test test-cluster test-fleet frozen lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
+.PHONY: help setup run run-cluster cloud serve demo test test-cluster frozen lint types rows crash-points drill sim sim-points mutants dead-code bench services services-down schema clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
@@ -53,10 +53,8 @@ demo: setup ## a story in nine steps against otter and a simulated cloud of its 
 test: setup ## everything that can be tested on this machine; with Java 17 and Maven, on a real Cassandra, too
 	@exec scripts/test
 
-test-cluster: setup ## otter on three real nodes of Cassandra that are killed, paused and restarted; CLUSTER="--minutes 20" and so on
-	@exec $(BIN)/python -m tests.cluster $(CLUSTER)
-
-test-fleet: setup ## otters, Cassandra and ZooKeeper, three of each, are killed, paused and restarted for MINUTES=5; FLEET="--seed 7" and so on
+test-cluster: setup ## otters, Cassandra and ZooKeeper, three of each, are killed, paused and restarted for MINUTES=5; CLUSTER="..." FLEET="--seed 7"
+	@$(BIN)/python -m tests.cluster $(CLUSTER)
 	@exec $(BIN)/python -m tests.fleet --minutes $(MINUTES) $(FLEET)
 
 frozen: setup ## stop an otter at each kind of request to the cloud, while another takes over; FROZEN="--every" or "--brief"

@@ -23,9 +23,10 @@ class Fence:
     """
     That of one pass, from its beginning to its end.
 
-    Note [A pass makes a group its own]: the first pass under a new fence stores that before it looks at anything. What the
-    predecessor has stored by then is seen, and what it has sent is in its records of creates; what it would store afterwards, because it
-    was frozen or a request was on its way for long, is refused. So between two passes nothing else needs to be compared.
+    Note [A pass makes a group its own]: the first pass under a new fence stores that before it looks at anything. What
+    the predecessor has stored by then is seen, and what it has sent is in its records of creates; what it would store
+    afterwards, because it was frozen or a request was on its way for long, is refused. So nothing else needs to be
+    compared between two passes.
 
     :ivar number: None if the pass must not even begin.
     """
@@ -45,7 +46,11 @@ class Fence:
             raise FenceLost(self.group_id, self.number, self.now(self.group_id))
 
     def signed(self, change: Change) -> Change:
-        """``change``, with this fence in what it writes. All that a pass writes goes through here. :raises FenceLost: there is a higher one."""
+        """
+        ``change``, with this fence in what it writes. All that a pass writes goes through here.
+
+        :raises FenceLost: there is a higher one.
+        """
 
         def write(group: Group) -> Group:
             if self.number is None or group.roster.fence > self.number:

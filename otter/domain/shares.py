@@ -48,9 +48,9 @@ class Split:
     """
     What is stored of a tenant whose groups are split, or were once.
 
-    Note [Splits]: a split moves groups from share to share, and fences are higher than others of the same share only. So nobody works on the
-    groups for a while, from shortly before the split; then a number is drawn that is higher than all that were there before, and work goes on
-    with that. Whoever takes one of the shares later has a higher one anyway.
+    Note [Splits]: a split moves groups from share to share, and fences are higher than others of the same share only.
+    So nobody works on the groups for a while, from shortly before the split; then a number is drawn that is higher than
+    all that were there before, and work goes on with that. Whoever takes one of the shares later has a higher one anyway.
 
     :ivar before: until ``PAUSE`` before ``since``.
     :ivar count: of parts, from when there is a number.
@@ -77,8 +77,8 @@ class Split:
 
 def parts_wanted(groups: int, most: int, parts: int) -> int:
     """
-    Into how many parts so many groups are to be split that are split into ``parts``: few enough for each, and not another number for every group
-    that comes or goes.
+    Into how many parts so many groups are to be split that are split into ``parts``: few enough for each, and not
+    another number for every group that comes or goes.
 
     :param most: groups in one part.
     """

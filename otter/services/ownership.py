@@ -16,7 +16,7 @@ class Ownership:
     splits: Splits | Unsplit = field(factory=Unsplit)
 
     def fence(self, group_id: GroupId) -> int | None:
-        """The fence under which this process works on the group; None if it does not, or cannot be sure at this moment."""
+        """The fence under which this process works on the group; None if it does not, or cannot be sure now."""
         parts = self.splits.parts(group_id.tenant)
         if parts is None:
             return None
@@ -27,5 +27,5 @@ class Ownership:
         return self.fence(group_id) is not None
 
     def listed_in(self, shares: Collection[int]) -> Collection[int]:
-        """The shares in which the groups are listed that are worked on by whoever has ``shares``; and others with them."""
+        """The shares in which the groups are listed that whoever has ``shares`` works on; and others with them."""
         return shares if len(shares) == SHARES else {*shares, *self.splits.homes(shares)}

@@ -40,7 +40,11 @@ class IStore(Protocol):
         """Which opening of the store this is; higher than any before."""
 
     async def next_epoch(self) -> int:
-        """A number that is higher than any that this, or ``epoch``, ever was for anybody. See Note [Fences] in ``coordination.interface``."""
+        """
+        A number that is higher than any that this, or ``epoch``, ever was for anybody.
+
+        See Note [Fences] in ``coordination.interface``.
+        """
 
     @property
     def trouble(self) -> str | None:
@@ -93,7 +97,8 @@ class IStore(Protocol):
         self, until: float, shares: Collection[int] | None = None
     ) -> Sequence[tuple[GroupId, float]]:
         """
-        Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those to be left alone.
+        Every group whose next pass is due before ``until`` (epoch seconds), and when. See Note [Divergence]. Not those
+        to be left alone.
 
         :param shares: those of the tenants (``domain.shares.share_of``) that are looked at; None for all.
         """

@@ -224,7 +224,7 @@ MISTAKES = (
         "otter/convergence/fence.py",
         "            if self.number is None or group.roster.fence > self.number:\n",
         "            if self.number is None:\n",
-        "What a process wrote before it lost the group, and what was on its way for long, changes what its successor has stored.",
+        "What was on its way to the store for long changes what the successor has stored.",
     ),
     Mistake(
         "a group taken without a word",

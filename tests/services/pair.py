@@ -1,4 +1,4 @@
-"""Two processes over one store and one cloud, of which one can be frozen at any moment, and go on later as if nothing had happened."""
+"""Two processes over one store and one cloud, of which one can be frozen at any moment, and go on later."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
@@ -32,10 +32,10 @@ WHEN = ("before", "on its way", "after")
 @define(eq=False)
 class Ice:
     """
-    Whatever a process asks of others passes here. A process that is frozen gets no further than to the next such moment.
+    Whatever a process asks of others passes here. One that is frozen gets no further than to the next such moment.
 
-    :ivar at: which of all requests it is to be frozen at: "before" it has looked whether it may send it, "on its way" between that and the
-        other end, or "after" it was obeyed; None for none.
+    :ivar at: which of all requests it is to be frozen at: "before" it has looked whether it may send it, "on its way"
+        between that and the other end, or "after" it was obeyed; None for none.
     :ivar frozen: called when it happens.
     """
 
@@ -130,7 +130,7 @@ class Process:
 @define(eq=False)
 class Pair(Miniature):
     """
-    Two equal processes; nobody has any shares at first. Owners ask the second one, which is never frozen unless a test says so.
+    Two equal processes; nobody has any shares at first. Owners ask the second one, so the first is to be frozen.
 
     :ivar other: the configuration of the second process.
     """

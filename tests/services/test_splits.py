@@ -176,7 +176,7 @@ class OwnershipTests(SplitsTestCase):
     @given(st.data())
     @settings(max_examples=40, phases=[Phase.generate])
     def test_no_group_has_two_owners_nor_one_with_a_lower_fence_than_there_was(self, data):
-        """Two processes, whose clocks differ by less than a pause, shares that change hands, a tenant that is split and joined."""
+        """Two processes whose clocks differ, shares that change hands, a tenant that is split and joined."""
         self.setUp()
         ahead = data.draw(st.floats(-PAUSE / 2 + 0.6, PAUSE / 2 - 0.6))
         both = [self.process(), self.process(ahead)]

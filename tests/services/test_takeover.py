@@ -1,4 +1,4 @@
-"""Two processes, one of which is frozen in the middle of something, and goes on when the group is not its own any more."""
+"""Of two processes one is frozen in the middle of something, and goes on when the group is not its own any more."""
 
 import contextlib
 

@@ -10,9 +10,9 @@ A point is the number of something that otter does, and what happens there:
 death            the process is killed at that effect (see ``Simulation.effect``), and another one starts 7 s later
 worker to cycle  the same, and the first one has the worker engine, the other one cycle; likewise for all pairs of engines
 in turn          the same from convergence to cycle, and again and again, 25 effects later, to worker and back
-takeover         of two processes that share the work, the one that does so is stopped there, and goes on 4.5 s later, when the other
+takeover         of two processes that share the work the one that does so is stopped there, and goes on 4.5 s later, when the other
                  has all of it: what it was about to send leaves then. Likewise *late takeover*, 20 s later, when its requests
-                 have timed out; and with the worker on one of them, *takeover beside the worker*, and so on
+                 have timed out; *takeover by the worker* and *from the worker*: the second, or the first, has that engine
 stale 60         that list of servers is as old as so many seconds; likewise *stale 200*
 stale nodes      that list of a balancer's nodes is the one from before the last change
 hint lost        the hint never comes; number 0 stands for all of them. Likewise *hint late*, *hint doubled*, only for all

@@ -1,7 +1,7 @@
 """The oracles can fail: for each promise otter is broken on purpose, and the run says which promise that was."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from itertools import count, product
 
 import pytest
 from attrs import evolve
@@ -10,11 +10,13 @@ from pyrsistent import pset, pvector
 from otter.cloud import nova
 from otter.cloud.nova import GROUP_KEY
 from otter.convergence import iterate, record, scope
+from otter.convergence.fence import Fence
 from otter.domain.errors import UpstreamUnavailable
-from otter.domain.group import Status
+from otter.domain.group import GroupId, Status
 from otter.domain.jobs import Job
 from otter.domain.roster import Member
 from otter.domain.servers import ServerState
+from otter.domain.shares import SHARES
 from otter.operations import policies
 from otter.operations.servers import Servers
 from otter.planning import plan as planning
@@ -24,6 +26,8 @@ from otter.planning.world import Observed, Ticket
 from otter.services.converger import Converger
 from otter.services.holds import Holds
 from otter.worker import jobs
+from tests.sim import coordination
+from tests.sim.coordination import Seat
 from tests.sim.plan import DAY, ENGINES, GroupPlan, Happening, Plan
 from tests.sim.run import Result, Run
 
@@ -39,8 +43,9 @@ def live(
     happenings: Iterable[Happening] = UP_AND_DOWN,
     length: float = 500.0,
     engine: str = "convergence",
+    others: tuple[str, ...] = (),
 ) -> Result:
-    return Run(Plan(1, "storm", length, (group,), tuple(happenings), engine)).go()
+    return Run(Plan(1, "storm", length, (group,), tuple(happenings), engine, others)).go()
 
 
 def plan_also(patch: Patch, more: Callable[[Observed], Iterable[Step]]) -> None:
@@ -298,7 +303,50 @@ def test_a_request_that_is_refused_because_of_a_hold_is_noticed(monkeypatch: Pat
     assert "what is asked while all is held is accepted" in live(COUNTED, happenings).failure
 
 
-# 9: the same seed, the same life
+# 9: two never work on the same
+
+
+@pytest.mark.parametrize("engines", list(product(ENGINES, ENGINES)))
+def test_two_processes_break_no_promise(engines: tuple[str, str]) -> None:
+    result = live(COUNTED, engine=engines[0], others=engines[1:])
+    assert result.failure == ""
+    assert result.requests > 0
+
+
+def test_a_server_that_another_process_makes_too_is_noticed(monkeypatch: Patch) -> None:
+    group, two = GroupPlan("acme", least=0, most=2), [Happening(50.0, "execute", (0, "two", "id", 1))]
+    assert live(group, two, others=("convergence",)).failure == ""
+    everybody_owns_everything(monkeypatch)
+    assert "never more than 2 servers, and there are 3" in live(group, two, others=("convergence",)).failure
+
+
+def test_a_change_by_who_has_lost_the_share_is_noticed(monkeypatch: Patch) -> None:
+    frozen = [Happening(at, "freeze", (40, 20.0)) for at in range(49, 300, 25)]
+    ups = [Happening(at, "execute", (0, "up", "id", 1)) for at in range(50, 300, 9)]
+    assert live(COUNTED, [*frozen, *ups], others=("convergence",)).failure == ""
+    monkeypatch.setattr(Fence, "holds", True)
+    lost = "nothing is changed by who has not got the share"
+    assert lost in live(COUNTED, [*frozen, *ups], others=("convergence",)).failure
+
+
+def test_work_that_nobody_gets_is_noticed(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(coordination, "divided", lambda members: {member: {1, 2} for member in members})
+    assert "in the end everything is as it was asked for" in live(COUNTED, others=("convergence",)).failure
+
+
+def everybody_owns_everything(patch: Patch) -> None:
+    """And is told of everything at the same moment."""
+
+    def wake_all(seat: Seat, group_id: GroupId) -> None:
+        for session in seat.coordinator.sessions.values():
+            session.seat.wake(group_id)
+
+    patch.setattr(Seat, "fence", lambda seat, share: 1)
+    patch.setattr(Seat, "held", lambda seat: range(SHARES))
+    patch.setattr(Seat, "mark", wake_all)
+
+
+# 10: the same seed, the same life
 
 
 def test_what_outlives_a_run_shows_in_its_digest(monkeypatch: Patch) -> None:

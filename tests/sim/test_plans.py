@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from tests.sim.batch import chosen, kind_of_happening
-from tests.sim.plan import ENGINES, FLIPS, KINDS, MIXED, GroupPlan, Happening, Plan, draw_plan, load_plan
+from tests.sim.plan import DAY, ENGINES, FLIPS, KINDS, MIXED, TOGETHER, GroupPlan, Happening, Plan, draw_plan, load_plan
 from tests.sim.run import Run
 
 STORMS = range(40)
@@ -17,6 +17,8 @@ QUIET_YEARS = range(1000, 1016)
 """Plans of 30 groups, each of which lives for two years and a bit: a thousand years of groups."""
 AT_ONCE = 5
 ENGINE_STORMS = {"worker": range(12), "cycle": range(8), MIXED: range(4), FLIPS: range(20)}
+SHARED_STORMS = {(2, "convergence"): range(8), (3, "convergence"): range(4), (2, FLIPS): range(8), (3, FLIPS): range(4)}
+"""How many processes, and their engines."""
 
 Record = Callable[[str, object], None]
 
@@ -37,6 +39,25 @@ def test_a_storm_breaks_no_promise_whichever_the_engine(engine: str, first: int,
     assert {result.plan.seed: result.failure for result in results if result.failure} == {}
 
 
+@pytest.mark.parametrize(
+    ("processes", "engine", "first"), [(*who, first) for who, seeds in SHARED_STORMS.items() for first in seeds[::4]]
+)
+def test_a_storm_over_several_processes_breaks_no_promise(
+    processes: int, engine: str, first: int, record_property: Record
+) -> None:
+    plans = [draw_plan(seed, "storm", engine=engine, processes=processes) for seed in range(first, first + 4)]
+    results = [Run(plan).go() for plan in plans]
+    record_property("group-years", sum(result.years for result in results))
+    assert {result.plan.seed: result.failure for result in results if result.failure} == {}
+
+
+def test_a_quiet_year_of_two_processes_breaks_no_promise(record_property: Record) -> None:
+    result = Run(draw_plan(1000, "quiet", length=365 * DAY, processes=2)).go()
+    record_property("group-years", result.years)
+    assert result.failure == ""
+    assert result.years > 20
+
+
 @pytest.mark.parametrize("seed", QUIET_YEARS)
 def test_quiet_years_break_no_promise(seed: int, record_property: Record) -> None:
     result = Run(draw_plan(seed, "quiet")).go()
@@ -51,6 +72,32 @@ def test_the_same_plan_is_the_same_life_also_when_it_was_written_down(seed: int)
     once, again, read = (Run(each).go() for each in (plan, draw_plan(seed, "storm"), load_plan(plan.dump())))
     assert once.digest == again.digest == read.digest
     assert once.effects > 500
+
+
+def test_the_same_plan_of_several_processes_is_the_same_life_also_when_it_was_written_down() -> None:
+    plan = draw_plan(3, "storm", engine=FLIPS, processes=3)
+    once, read = (Run(each) for each in (plan, load_plan(plan.dump())))
+    assert once.go().digest == read.go().digest
+    assert {each.what for each in plan.happenings} >= set(TOGETHER)
+    assert len(plan.others) == 2
+
+
+def test_with_several_processes_the_same_happens_and_more() -> None:
+    plan, shared = draw_plan(7, "storm"), draw_plan(7, "storm", processes=2)
+    same = chosen(shared, [], TOGETHER).happenings
+    assert [(each.at, each.what) for each in same] == [(each.at, each.what) for each in plan.happenings]
+    assert chosen(shared, ["freeze"], []).happenings
+
+
+def test_every_process_gets_its_part_of_the_work() -> None:
+    """Two tenants, whose shares happen to belong to different processes, or not."""
+    owners = set()
+    for seed in range(6):
+        groups = (GroupPlan("acme", least=1, most=1), GroupPlan("bolt", least=1, most=1))
+        run = Run(Plan(seed, "calm", 60.0, groups, (), others=("convergence",)))
+        assert run.go().failure == ""
+        owners |= {line.split()[1] for line in run.simulation.trace.lines if line.endswith("servers done")}
+    assert owners == {"0", "1"}
 
 
 def test_flips_are_part_of_a_plan() -> None:

@@ -1,5 +1,6 @@
 """
-The points of all scenarios: every death that differs from the others, and of the rest and of flips a part, spread evenly.
+The points of all scenarios: every death that differs from the others, and of the rest, of flips and of takeovers a part, spread
+evenly.
 
 ``make sim-points`` goes through all points there are. Which are here depends on nothing but their number.
 """
@@ -7,11 +8,13 @@ The points of all scenarios: every death that differs from the others, and of th
 import pytest
 from attrs import evolve
 
+from otter.convergence.fence import Fence
 from otter.services.converger import Converger
 from otter.worker import jobs
 from tests.sim.points import (
     FLIPS,
     KINDS,
+    TAKEOVERS,
     Disturbed,
     Point,
     Sight,
@@ -22,6 +25,8 @@ from tests.sim.points import (
     flips_of,
     plan_of,
     points_of,
+    shared,
+    takeovers_of,
     undisturbed,
     wrong_at,
 )
@@ -38,6 +43,8 @@ REST = {
 """Kinds, and each how many-th of their points is here."""
 FLIPS_APART = 40
 """Of all changes of the engine, how many-th are here."""
+TAKEOVERS_APART = 40
+"""Of all takeovers, how many-th are here."""
 NUMBERS = {name: number for number, name in enumerate(SCENARIOS)}
 
 
@@ -60,6 +67,18 @@ def test_a_single_trouble_changes_nothing_in_the_end(name, group):
 def test_another_engine_after_a_death_changes_nothing_in_the_end(name):
     flips = [point for points in flips_of(name).values() for point in points]
     assert_all_well(name, flips[NUMBERS[name] :: FLIPS_APART])
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_takeover_changes_nothing_in_the_end(name):
+    takeovers = [point for points in takeovers_of(name).values() for point in points]
+    assert_all_well(name, takeovers[NUMBERS[name] :: TAKEOVERS_APART])
+
+
+@pytest.mark.parametrize("kind", TAKEOVERS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_two_processes_come_to_the_same_end_as_one(name, kind):
+    assert differences(undisturbed(SCENARIOS[name]).state, undisturbed(shared(name, kind)).state) == ""
 
 
 @pytest.mark.parametrize("engine", ["cycle", "worker"])
@@ -110,6 +129,33 @@ def test_an_engine_that_does_not_know_of_what_another_began_is_found(monkeypatch
     taken_on = jobs.taken_on
     monkeypatch.setattr(jobs, "taken_on", lambda old, tickets, sight: taken_on(old, tickets, forgetful(sight)))
     assert any(wrong_at(plan_of(name, point), point) for point in points)
+
+
+def test_a_takeover_stops_one_process_and_another_goes_on():
+    name, kind = "eviction", "takeover by the worker"
+    run = Disturbed(shared(name, kind), point=takeovers_of(name)[kind][20])
+    assert run.go().failure == ""
+    [number] = [number for number, line in enumerate(run.simulation.trace.lines) if "is stopped" in line]
+    stopped, later = run.simulation.trace.lines[number - 1], list(run.simulation.trace.lines)[number:]
+    assert {line.split()[1] for line in later if "nova" in line} == {"0", "1"}
+    assert stopped.split()[1] in {"0", "1"}
+
+
+def test_who_writes_what_it_remembers_over_what_another_wrote_is_found(monkeypatch):
+    """A pass that goes on after another process has made the group its own."""
+    name, kind = "growth on two balancers and a pool", "late takeover"
+    points = takeovers_of(name)[kind]
+    monkeypatch.setattr(Fence, "signed", unrefused)
+    found = [wrong_at(plan_of(name, point), point) for point in points if point.label.startswith("clb")]
+    assert any("is not overwritten under an older one" in wrong for wrong in found)
+
+
+def unrefused(fence, change):
+    def write(group):
+        changed = change(group)
+        return evolve(changed, roster=evolve(changed.roster, fence=fence.number))
+
+    return write
 
 
 def forgetful(sight):

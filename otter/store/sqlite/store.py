@@ -64,8 +64,8 @@ CAPABILITY = (
 )
 DUE = (
     "SELECT p.tenant, p.group_id, p.id, p.document, p.due FROM policies AS p JOIN groups AS g"
-    " ON g.tenant = p.tenant AND g.id = p.group_id WHERE p.due <= ? AND NOT g.deleting ORDER BY p.due, p.id, p.tenant, p.group_id"
-    " LIMIT ? OFFSET ?"
+    " ON g.tenant = p.tenant AND g.id = p.group_id WHERE p.due <= ? AND NOT g.deleting"
+    " ORDER BY p.due, p.id, p.tenant, p.group_id LIMIT ? OFFSET ?"
 )
 REMEMBERED = (
     "SELECT verdict, why FROM executions"
@@ -352,7 +352,7 @@ def key_of(group_id: GroupId) -> tuple[str, str]:
 
 
 def of_shares(rows: Sequence[tuple], shares: Collection[int] | None) -> Iterable[tuple]:
-    """The rows, which begin with a tenant, that are of the shares. Who has all of them, as is usual here, need not look."""
+    """The rows, which begin with a tenant, that are of the shares. Who has all of them need not look."""
     if shares is None or len(shares) == SHARES:
         return rows
     return (row for row in rows if share_of(row[0]) in shares)
