@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "versions"
 LEASE = 60
 """Seconds after which somebody else may go on with what a dead process began."""
 PATIENCE = 180.0
-AGREEMENT = 30.0
+AGREEMENT = 60.0
 """Seconds; nodes that are busy take longer than the driver waits for them."""
 HISTORY = (
     "CREATE TABLE IF NOT EXISTS {keyspace}.schema_versions"
