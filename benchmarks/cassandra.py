@@ -9,11 +9,11 @@ The node is started for this, and is gone afterwards. Each round measures, one a
 * both of them on SQLite.
 
 Each connection hits "up" and "down" in turn, as in ``benchmarks.webhooks``, and what was answered is checked in the same way.
-Whoever is not measured stands still meanwhile. How many LWTs an execution takes is counted by otter itself, those of its passes
+Whoever is not measured has nothing to do meanwhile. How many LWTs an execution takes is counted by otter itself, those of its passes
 included. If LWTs were all that there is to an execution, the rate of bare LWTs divided by that number could be reached.
 
-Afterwards policies are due at one moment: one of each of many groups, and many of each of a few. They are written while otter
-stands still, and the time runs from when it goes on until the last one was executed, as otter's log says. It does not sweep then.
+Afterwards policies are due: one of each of many groups, and many of each of a few. They are written before otter starts, and the
+time runs from when it listens until the last one was executed, both as its log says. It does not sweep then.
 
 On a machine that does much else there are fewer rounds, so that it does not take for ever.
 """
@@ -40,7 +40,7 @@ from benchmarks.memory import resident
 from benchmarks.node import CannotMeasure, a_node
 from benchmarks.rest import NO_SWEEP
 from benchmarks.schedules import scheduled
-from benchmarks.servers import cheap_cloud, otter_on, running, settle, standing_still
+from benchmarks.servers import cheap_cloud, otter_on, running, settle
 from otter.store.cassandra import driver, queries
 from otter.store.cassandra.client import Place
 from tests.rig.keyspaces import a_keyspace
@@ -218,17 +218,14 @@ def hooks_of(group: OwnedGroup) -> list[str]:
 def one_round(keyspace: Keyspace, ours: Side, theirs: Side) -> Round:
     keyspace.settle()
     settle(theirs.otter, LONGEST)
-    with standing_still(theirs.otter):
-        with standing_still(ours.otter):
-            bare = [lwts(keyspace.place, SECONDS, partitions).rate for partitions in (CONNECTIONS, 1)]
-        many = keyspace.counted(ours.hit_many)
-        keyspace.settle()
-        one = keyspace.counted(ours.hit_one)
-        keyspace.settle()
-    with standing_still(ours.otter):
-        file_many = theirs.hit_many()
-        settle(theirs.otter, LONGEST)
-        return Round(*bare, many, one, file_many, theirs.hit_one())
+    bare = [lwts(keyspace.place, SECONDS, partitions).rate for partitions in (CONNECTIONS, 1)]
+    many = keyspace.counted(ours.hit_many)
+    keyspace.settle()
+    one = keyspace.counted(ours.hit_one)
+    keyspace.settle()
+    file_many = theirs.hit_many()
+    settle(theirs.otter, LONGEST)
+    return Round(*bare, many, one, file_many, theirs.hit_one())
 
 
 def figures(rounds: Sequence[Round]) -> list[Figure]:
@@ -279,8 +276,8 @@ class Fired:
 
 
 def fire_all(folder: Path, keyspace: Keyspace, cloud: Process) -> list[Figure]:
-    with running(keyspace.otter(folder / "cassandra", cloud, **NO_SWEEP)) as otter:
-        rounds = [one_of_each(keyspace, otter) for _ in numbers(EVENT_ROUNDS, ENOUGH_EVENTS)]
+    otter = keyspace.otter(folder / "cassandra", cloud, **NO_SWEEP)
+    rounds = [one_of_each(keyspace, otter) for _ in numbers(EVENT_ROUNDS, ENOUGH_EVENTS)]
     each, heaped = zip(*rounds, strict=True)
     shares = [fired.share for fired in each]
     beyond = [ours.rate / (fired.bare / fired.lwts) for fired, ours in rounds]
@@ -302,16 +299,16 @@ def one_of_each(keyspace: Keyspace, otter: Otter) -> tuple[Fired, Fired]:
 
 
 def fire(keyspace: Keyspace, otter: Otter, tenants: int, groups_of_each: int, policies: int) -> Fired:
-    keyspace.settle()
-    before, log, name = keyspace.lwts(), otter.log.stat().st_size, f"due{uuid4().hex}"
-    with standing_still(otter):
-        fill_keyspace(keyspace.place, tenants, groups_of_each, [scheduled(time())] * policies, name)
-        bare = lwts(keyspace.place, SECONDS, CONNECTIONS).rate
-        began = time()
+    log, name = otter.log.stat().st_size, f"due{uuid4().hex}"
+    fill_keyspace(keyspace.place, tenants, groups_of_each, [scheduled(time())] * policies, name)
+    bare = lwts(keyspace.place, SECONDS, CONNECTIONS).rate
     wanted, events = [policies] * tenants * groups_of_each, tenants * groups_of_each * policies
-    until(lambda: keyspace.desired(name) == wanted, LONGEST, 0.5, f"all {events} events are in the store")
-    each = (keyspace.lwts() - before) / events
-    fired = Fired(events / (max(executed(otter.log, log)) - began), bare, each)
+    with running(otter):
+        until(lambda: keyspace.desired(name) == wanted, LONGEST, 0.5, f"all {events} events are in the store")
+        each = keyspace.lwts() / events
+        keyspace.settle()
+    began, over = moments(otter.log, log, "starting on")[0], moments(otter.log, log, '"schedule-executed"')[-1]
+    fired = Fired(events / (over - began), bare, each)
     print(
         f"  {events} events, {policies} of a group: {fired.rate:.0f}/s, {each:.2f} LWTs each; bare {bare:.0f}/s",
         flush=True,
@@ -319,9 +316,9 @@ def fire(keyspace: Keyspace, otter: Otter, tenants: int, groups_of_each: int, po
     return fired
 
 
-def executed(log: Path, since: int) -> list[float]:
-    """When policies that were due were executed, after the first bytes of the log."""
+def moments(log: Path, since: int, word: str) -> list[float]:
+    """When the lines with ``word`` were logged, after the first bytes of the log."""
     with log.open("rb") as file:
         file.seek(since)
-        lines = [json.loads(line) for line in file if b'"schedule-executed"' in line and line.endswith(b"\n")]
+        lines = [json.loads(line) for line in file if word.encode() in line]
     return [datetime.fromisoformat(line["time"]).timestamp() for line in lines]

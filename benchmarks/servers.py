@@ -1,8 +1,6 @@
 """The processes that are measured."""
 
 import json
-import os
-import signal
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +12,7 @@ from attrs import asdict
 
 from otter.config import CloudConfig, ConvergerConfig, SelfHealConfig, laid_over
 from tests.rig.otter import Otter
-from tests.rig.processes import HERE, Process, answers, call, free_port, until
+from tests.rig.processes import HERE, Process, call, free_port, until
 
 AS_SHIPPED = {
     "cloud": asdict(CloudConfig()),
@@ -32,19 +30,6 @@ def running(process: Any) -> Iterator[Any]:
         yield process
     finally:
         process.stop()
-
-
-@contextmanager
-def standing_still(*processes: Process) -> Iterator[None]:
-    """They have no part of the processors meanwhile. Afterwards they answer again."""
-    for process in processes:
-        os.kill(process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            os.kill(process.pid, signal.SIGCONT)
-    until(lambda: all(answers(process.url) for process in processes), 60, 0.1, "all answer again")
 
 
 def otter(folder: Path, identity_url: str, **config: Any) -> Otter:

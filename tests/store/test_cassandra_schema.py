@@ -119,7 +119,7 @@ def test_what_a_process_began_that_died_is_finished_by_the_next(keyspace, otter_
 def test_whoever_waits_for_one_that_died_goes_on_when_its_lease_is_over(keyspace, otter_schema):
     place, session = keyspace
     ended(otter_schema("--replication", SIMPLE))
-    session.execute(schema.TAKE.format(keyspace=place.keyspace), ["somebody who died", 3])
+    session.execute(schema.TAKE.format(keyspace=place.keyspace), ["somebody who died", 15])
     status, words = ended(otter_schema())
     assert status == 0
     assert "Somebody else is at it; waiting." in words

@@ -20,8 +20,8 @@ FOLDER = Path(__file__).parent / "versions"
 LEASE = 60
 """Seconds after which somebody else may go on with what a dead process began."""
 PATIENCE = 180.0
-AGREEMENT = 30.0
-"""Seconds; nodes that are busy take longer than the driver waits for them."""
+AGREEMENT = 150.0
+"""Seconds; a node that did not get a change, for it was busy, asks for it a minute later."""
 HISTORY = (
     "CREATE TABLE IF NOT EXISTS {keyspace}.schema_versions"
     " (name text, number int, file text, PRIMARY KEY (name, number))"
