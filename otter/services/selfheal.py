@@ -46,6 +46,8 @@ class SelfHeal(Service):
         while self.running:
             try:
                 group_ids = await self._settled()
+            except CancelledError:
+                raise  # It is the end, and nobody is to wait for the next sweep.
             except Exception:
                 # The store, most likely. Whatever it was: the next sweep tries again.
                 log.failure("selfheal-postponed")

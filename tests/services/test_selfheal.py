@@ -1,5 +1,5 @@
 from attrs import evolve
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +12,11 @@ from otter.store.sqlite.database import Inline
 from otter.store.sqlite.store import SQLiteStore
 from tests.shares import GivenShares
 from tests.worlds import a_group
+
+
+class SilentStore:
+    async def settled_groups(self, shares=None):
+        await Deferred()
 
 
 class SelfHealTests(SynchronousTestCase):
@@ -52,6 +57,11 @@ class SelfHealTests(SynchronousTestCase):
         self.settled_group("late")
         self.clock.advance(30.0)
         self.assertEqual(self.looks, [(30.0, "late")])
+        self.successResultOf(self.service.stopService())
+
+    def test_a_stop_waits_for_no_store_that_does_not_answer(self):
+        self.service.store = SilentStore()
+        self.service.startService()
         self.successResultOf(self.service.stopService())
 
     def test_tenants_whose_engine_does_not_heal_are_left_alone_and_take_no_time(self):
