@@ -113,6 +113,16 @@ class Disturbed:
         raise Unknown("the coordinator died")
 
 
+class Forgetful:
+    """The driver's session and its answers, which never come."""
+
+    def execute_async(self, statement):
+        return self
+
+    def add_callbacks(self, answered, failed):
+        pass
+
+
 def bigger(group):
     return group.asked(desired=group.state.desired + 1)
 
@@ -167,6 +177,17 @@ class CassandraStoreTests(OnCassandra, StoreContract, TestCase):
             epochs.append(store.epoch)
             await store.close()
         self.assertEqual(epochs, [1, 2])
+
+    async def test_a_request_that_the_driver_forgets_fails_in_the_end(self):
+        store, _ = open_cassandra(reactor, evolve(self.keyspace.place, timeout=2.0), "LOCAL_QUORUM")
+        self.addCleanup(store.close)
+        await self.create()
+        store.client.session, session = Forgetful(), store.client.session
+        for asked in (store.get_group(GROUP_ID), store.change_group(GROUP_ID, bigger)):
+            with self.assertRaises(StoreUnavailable):
+                await asked
+        store.client.session = session
+        self.assertEqual((await store.get_group(GROUP_ID)).state.desired, 0)
 
     async def test_where_all_data_centres_must_agree_they_do_so_on_conditional_writes_too(self):
         self.assertEqual(self.keyspace.client.serial, "LOCAL_SERIAL")

@@ -13,7 +13,6 @@ from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from otter.domain.errors import StoreUnavailable
@@ -22,6 +21,10 @@ from otter.store.cassandra.breaker import Breaker
 Row = Mapping[str, Any]
 IN_FLIGHT = 96
 """Requests that this process has on their way at once; more brings no throughput, and everybody waits for longer."""
+
+
+PATIENCE = 3
+"""Times ``Place.timeout``: after that, nothing is expected of the driver any more. In a process that stood still, it forgets some requests."""
 
 
 class CannotConnect(Exception):
@@ -70,7 +73,7 @@ class Cassandra:
     :ivar asked: query -> how often. :ivar failed: how often in vain: "errors", and "unknown" for those of them that were changes and may have been made.
     """
 
-    reactor: IReactorFromThreads
+    reactor: Any
     place: Place
     queries: Sequence[str]
     consistency: str = "LOCAL_QUORUM"
@@ -201,7 +204,13 @@ class Cassandra:
             self.reactor.callFromThread(self._failed, answer, error, asked, statement.is_idempotent)
 
         future.add_callbacks(more, failed)
-        return answer
+        return answer.addTimeout(self.place.timeout * PATIENCE, self.reactor, lambda *_: self._gave_up(answer))
+
+    def _gave_up(self, answer: Deferred) -> None:
+        """:raises Unknown: the driver does not say what came of it."""
+        self._waiting.discard(answer)
+        self.failed["errors"] += 1
+        raise Unknown("there is no answer")
 
     def _answered(self, answer: Deferred, rows: list[Row]) -> None:
         """In the reactor, and at most once."""
