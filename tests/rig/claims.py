@@ -1,5 +1,6 @@
 """Which of several otters works on what, as ZooKeeper knows it. To ask an otter for its metrics costs it a read for each group."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -63,8 +64,9 @@ class Claims:
 
 @contextmanager
 def open_claims(hosts: Sequence[str]) -> Iterator[Claims]:
-    forever = {"max_tries": -1, "max_delay": 1}
-    client = KazooClient(",".join(hosts), connection_retry=forever)
+    quiet, forever = logging.getLogger(__name__), {"max_tries": -1, "max_delay": 1}
+    quiet.addHandler(logging.NullHandler())  # connections are broken off all the time: that is what tests do
+    client = KazooClient(",".join(hosts), connection_retry=forever, logger=quiet)
     client.start(30)
     try:
         yield Claims(client)
