@@ -15,7 +15,20 @@ from tests.mutants.drawing import Mutant
 
 TESTS = ("planning", "domain", "store", "operations", "services", "rest", "convergence", "cloud/test_nova.py")
 """Of the folder of tests, those that take some seconds together and need nothing but themselves."""
-PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", "-p", "tests.mutants.quick")
+PYTEST = (
+    "-m",
+    "pytest",
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-n",
+    "0",
+    "-p",
+    "tests.mutants.quick",
+    "-m",
+    "not services",
+)
 SIMULATOR = ("-m", "tests.mutants.storms")
 COMPLAINT = re.compile(
     r"FAILED |ERROR |ImportError while loading conftest|INTERNALERROR> .*otter|BROKEN |  File .*/otter/"
