@@ -55,7 +55,7 @@ test: setup ## everything that can be tested on this machine; with Java 17 and M
 
 test-cluster: setup ## otters, Cassandra and ZooKeeper, three of each, are killed, paused and restarted for MINUTES=5; CLUSTER="..." FLEET="--seed 7"
 	@$(BIN)/python -m tests.cluster $(CLUSTER)
-	@exec $(BIN)/python -m tests.fleet --minutes $(MINUTES) $(FLEET)
+	@$(if $(MINUTES:0=),exec $(BIN)/python -m tests.fleet --minutes $(MINUTES) $(FLEET),true)
 
 frozen: setup ## stop an otter at each kind of request to the cloud, while another takes over; FROZEN="--every" or "--brief"
 	@exec $(BIN)/python -m tests.fleet.frozen $(FROZEN)

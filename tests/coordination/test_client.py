@@ -15,6 +15,8 @@ from otter.coordination.zookeeper.opening import Place, by_kazoo, by_txkazoo
 from otter.domain.group import GroupId
 from tests.contracts.coordination import until
 
+pytestmark = pytest.mark.alone
+
 words = st.text(alphabet=st.characters(), max_size=40)
 
 

@@ -13,6 +13,8 @@ from otter.domain.group import GroupId
 from otter.domain.shares import share_of
 from tests.contracts.coordination import SharingContract, sleep, tenants_of, until
 
+pytestmark = pytest.mark.alone
+
 SESSION = 2.0
 
 

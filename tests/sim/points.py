@@ -37,7 +37,7 @@ from math import inf
 from typing import Any
 
 from attrs import define, evolve, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import globalLogBeginner
 
 from otter.cloud.nova import OUR_KEYS
@@ -158,12 +158,14 @@ class Reads:
 @define(eq=False)
 class Stubborn(Users):
     """
-    Users who ask again soon, whatever is safe.
+    Users who ask again soon, whatever is safe, until they ask for something else in its place.
 
     :ivar asked_for: how often what was asked for. :ivar made: how many groups.
     """
 
     asked_for: Counter = field(factory=Counter)
+    _latest: Counter = field(factory=Counter)
+    _turns: dict[tuple[int, str], DeferredLock] = field(factory=dict)
     _answer: Any = None
 
     async def evict(self, which: int, number: int, replace: bool, purge: bool) -> None:
@@ -178,11 +180,16 @@ class Stubborn(Users):
         return super().ask(what, request, seconds)
 
     async def _ask_of(self, which: int, what: str, request: Callable) -> Any:
+        self._latest[which, what] += 1
+        number = self._latest[which, what]
+        turn = self._turns.setdefault((which, what), DeferredLock()) if what in SAFE else DeferredLock()
         while True:
-            self._answer = answer = await super()._ask_of(which, what, request)
+            self._answer = answer = await turn.run(ensureDeferred, super()._ask_of(which, what, request))
             if what not in SAFE or not isinstance(answer, StoreUnavailable | UpstreamUnavailable):
                 return answer
             await self._pause(5.0)
+            if number < self._latest[which, what]:
+                return answer
 
     async def _pause(self, seconds: float) -> None:
         await super()._pause(min(seconds, 5.0))
