@@ -281,4 +281,4 @@ class SharingContract(CoordinationContract):
         behind = len(woken)
         await first.marks.mark(GroupId(other, "g"))
         await until(lambda: GroupId(other, "g") in woken)
-        self.assertLess(woken.index(GroupId(other, "g")) - behind, 200)
+        self.assertLess(woken.index(GroupId(other, "g")) - behind, 2_000)
