@@ -25,6 +25,7 @@ class Scheduler(Service):
     :ivar fire: executes a policy that is due; ``operations.policies.Policies.fire``.
     :ivar interval: seconds between two looks.
     :ivar batch: events that are fired side by side.
+    :ivar grace: seconds that they get when the service stops; whether one happened, the store knows in any case.
     """
 
     store: IStore
@@ -33,6 +34,7 @@ class Scheduler(Service):
     clock: IReactorTime
     interval: float = 1.0
     batch: int = 500
+    grace: float = 5.0
     _looking: LoopingCall = field(init=False)
     _busy: Deferred | None = field(init=False, default=None)
 
@@ -43,10 +45,11 @@ class Scheduler(Service):
         self._looking.start(self.interval)
 
     def stopService(self) -> Deferred:
-        """What is being fired is finished."""
+        """What is being fired is finished, if that takes no longer than it may."""
         super().stopService()
         self._looking.stop()
-        return DeferredList([self._busy] if self._busy is not None else [], consumeErrors=True)
+        busy = [] if self._busy is None else [self._busy.addTimeout(self.grace, self.clock)]
+        return DeferredList(busy, consumeErrors=True)
 
     def _look(self) -> Deferred:
         """It does not begin again before it is over."""

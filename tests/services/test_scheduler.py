@@ -1,5 +1,5 @@
 from attrs import evolve
-from twisted.internet.defer import ensureDeferred, fail
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +16,11 @@ from tests.worlds import GROUP_ID, a_group
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 IN_A_MINUTE = "2027-01-15T08:01:00Z"
+
+
+class SilentStore:
+    async def due_policies(self, until, most, mine):
+        await Deferred()
 
 
 class SchedulerTests(SynchronousTestCase):
@@ -180,6 +185,16 @@ class SchedulerTests(SynchronousTestCase):
         self.scheduled(at=IN_A_MINUTE)
         self.passing(61)
         self.assertEqual((self.desired(), self.told()), (1, []))
+
+    def test_a_stop_waits_no_longer_than_it_may_for_a_store_that_does_not_answer(self):
+        self.successResultOf(self.scheduler.stopService())
+        scheduler = Scheduler(SilentStore(), lambda group_id: True, self.policies.fire, self.clock)
+        scheduler.startService()
+        stopping = scheduler.stopService()
+        self.assertNoResult(stopping)
+        self.clock.advance(scheduler.grace)
+        self.successResultOf(stopping)
+        self.flushLoggedErrors(CancelledError)
 
     def test_nobody_fires_what_others_are_to_fire(self):
         self.successResultOf(self.scheduler.stopService())

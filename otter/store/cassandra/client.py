@@ -23,7 +23,7 @@ IN_FLIGHT = 96
 """Requests that this process has on their way at once; more brings no throughput, and everybody waits for longer."""
 
 
-PATIENCE = 3
+PATIENCE = 2
 """Times ``Place.timeout``: after that, nothing is expected of the driver any more. In a process that stood still, it forgets some requests."""
 
 
