@@ -6,13 +6,13 @@ from attrs import define, field, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from otter.domain.errors import NoSuchScalingGroup
 from otter.domain.events import CannotBeSent, Event
 from otter.domain.group import GroupId
+from otter.services.rounds import Rounds
 from otter.store.interface import IStore, Mine
 
 log = Logger()
@@ -55,26 +55,16 @@ class Courier(Service):
     keep: float = 259200.0
     grace: float = 5.0
     _pauses: dict[GroupId, Pause] = field(init=False, factory=dict)
-    _looking: LoopingCall = field(init=False)
-    _busy: Deferred | None = field(init=False, default=None)
+    _rounds: Rounds = field(init=False)
 
     def startService(self) -> None:
         super().startService()
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = self.clock
-        self._looking.start(self.interval)
+        self._rounds = Rounds(self._deliver_all, self._postponed, self.clock, self.interval, self.grace)
+        self._rounds.start()
 
     def stopService(self) -> Deferred:
         super().stopService()
-        self._looking.stop()
-        busy = [] if self._busy is None else [self._busy.addTimeout(self.grace, self.clock)]
-        return DeferredList(busy, consumeErrors=True)
-
-    def _look(self) -> Deferred:
-        """It does not begin again before it is over."""
-        self._busy = ensureDeferred(self._deliver_all())
-        self._busy.addErrback(self._postponed)
-        return self._busy
+        return self._rounds.stop()
 
     def _postponed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

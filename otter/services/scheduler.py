@@ -6,11 +6,12 @@ from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from otter.domain.group import GroupId
 from otter.domain.policy import Policy
+from otter.services.rounds import Rounds
 from otter.store.interface import IStore, Mine
 
 log = Logger()
@@ -35,27 +36,20 @@ class Scheduler(Service):
     interval: float = 1.0
     batch: int = 500
     grace: float = 5.0
-    _looking: LoopingCall = field(init=False)
-    _busy: Deferred | None = field(init=False, default=None)
+    _rounds: Rounds = field(init=False)
 
     def startService(self) -> None:
         super().startService()
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = self.clock
-        self._looking.start(self.interval)
+        self._rounds = Rounds(self._fire_all, self._postponed, self.clock, self.interval, self.grace)
+        self._rounds.start()
 
     def stopService(self) -> Deferred:
         """What is being fired is finished, if that takes no longer than it may."""
         super().stopService()
-        self._looking.stop()
-        busy = [] if self._busy is None else [self._busy.addTimeout(self.grace, self.clock)]
-        return DeferredList(busy, consumeErrors=True)
+        return self._rounds.stop()
 
-    def _look(self) -> Deferred:
-        """It does not begin again before it is over."""
-        self._busy = ensureDeferred(self._fire_all())
-        self._busy.addErrback(lambda failure: log.failure("schedule-postponed", failure))
-        return self._busy
+    def _postponed(self, failure: Failure) -> None:
+        log.failure("schedule-postponed", failure)
 
     async def _fire_all(self) -> None:
         """Batch by batch, the earliest first; what comes due meanwhile waits for the next look."""
