@@ -10,12 +10,11 @@ the other, at random distances, and each is paired with one on a bare route.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 
 from attrs import frozen
 
-from benchmarks.figures import Figure, milliseconds, percentile, times
-from benchmarks.reaction import AIM, GROUPS, HITS, new_group, reaction, round_trip
+from benchmarks.figures import Figure
+from benchmarks.reaction import GROUPS, HITS, compared, new_group
 from benchmarks.servers import AS_SHIPPED, bare, cheap_cloud, running
 from otter.config import laid_over
 from scripts.services.settings import settings_of
@@ -51,23 +50,7 @@ def measure(folder: Path) -> list[Figure]:
         for tenant in (f"t{number}" for number in range(GROUPS)):
             process = fleet.elsewhere(tenant)
             groups.append((process, new_group(process, tenant)))
-        pairs = []
-        for number in range(HITS):
-            process, group = groups[number % GROUPS]
-            pairs.append((round_trip(route, number), reaction(process, cloud, group)))
-            if (number + 1) % 50 == 0:
-                print(f"  {number + 1}: p50 so far {milliseconds(median(ours for _, ours in pairs))}", flush=True)
-    return figures([theirs for theirs, _ in pairs], [ours for _, ours in pairs])
-
-
-def figures(theirs: list[float], ours: list[float]) -> list[Figure]:
-    p99 = percentile(ours, 99)
-    return [
-        Figure("reaction of another process, p50", milliseconds(median(ours))),
-        Figure("reaction of another process, p90", milliseconds(percentile(ours, 90))),
-        Figure("reaction of another process, p99", milliseconds(p99), f"< {milliseconds(AIM)}", p99 < AIM),
-        Figure("reaction of another process, p50 of a bare round trip", times(median(ours) / median(theirs))),
-    ]
+        return compared("reaction of another process", route, groups, cloud)
 
 
 @contextmanager

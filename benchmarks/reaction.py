@@ -9,6 +9,7 @@ a hit on the bare route of ``benchmarks.bare``: one request, one durable write, 
 
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -33,21 +34,24 @@ def measure(folder: Path) -> list[Figure]:
     ):
         groups = [new_group(service, f"t{number}") for number in range(GROUPS)]
         time.sleep(1)  # their first passes
-        pairs = []
-        for number in range(HITS):
-            pairs.append((round_trip(route, number), reaction(service, cloud, groups[number % GROUPS])))
-            if (number + 1) % 50 == 0:
-                print(f"  {number + 1}: p50 so far {milliseconds(median(ours for _, ours in pairs))}", flush=True)
-    return figures([theirs for theirs, _ in pairs], [ours for _, ours in pairs])
+        return compared("reaction", route, [(service, group) for group in groups], cloud)
 
 
-def figures(theirs: list[float], ours: list[float]) -> list[Figure]:
+def compared(what: str, route: Process, groups: Sequence[tuple[Otter, OwnedGroup]], cloud: Process) -> list[Figure]:
+    """:param groups: each with the otter that is asked to change it; they take turns."""
+    pairs = []
+    for number in range(HITS):
+        asked, group = groups[number % len(groups)]
+        pairs.append((round_trip(route, number), reaction(asked, cloud, group)))
+        if (number + 1) % 50 == 0:
+            print(f"  {number + 1}: p50 so far {milliseconds(median(ours for _, ours in pairs))}", flush=True)
+    theirs, ours = [theirs for theirs, _ in pairs], [ours for _, ours in pairs]
     p99 = percentile(ours, 99)
     return [
-        Figure("reaction, p50", milliseconds(median(ours))),
-        Figure("reaction, p90", milliseconds(percentile(ours, 90))),
-        Figure("reaction, p99", milliseconds(p99), f"< {milliseconds(AIM)}", p99 < AIM),
-        Figure("reaction, p50 of a bare round trip", times(median(ours) / median(theirs))),
+        Figure(f"{what}, p50", milliseconds(median(ours))),
+        Figure(f"{what}, p90", milliseconds(percentile(ours, 90))),
+        Figure(f"{what}, p99", milliseconds(p99), f"< {milliseconds(AIM)}", p99 < AIM),
+        Figure(f"{what}, p50 of a bare round trip", times(median(ours) / median(theirs))),
     ]
 
 
